@@ -1,0 +1,217 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import type { AuditQuery, AuditRow } from '../audit/search.ts';
+import { GatehouseError } from '../errors.ts';
+import type { ApiDeps, ApiEnv } from './deps.ts';
+import { defineRoute, instant, json, listOf, strict } from './route.ts';
+import { streamOfLines, streamOfRows } from './streams.ts';
+import { matches, TailRows } from './tail-rows.ts';
+import { verifyReportSchema } from './verify-schema.ts';
+
+export const rowSchema: z.ZodType<AuditRow> = z
+  .object({
+    time: z.number().openapi({ description: 'Milliseconds since the epoch, of the intent or the decision.' }),
+    requestId: z.string(),
+    kind: z.string(),
+    writer: z.string(),
+    seq: z.int(),
+    outcome: z.string().openapi({ description: '`unknown`: forwarded, and no outcome was recorded.' }),
+    traceId: z.string().optional(),
+    grant: z.object({ id: z.string(), label: z.string() }).optional(),
+    identity: z.object({ id: z.string(), name: z.string() }).optional(),
+    server: z.string().optional(),
+    session: z.string().optional(),
+    client: z.string().optional(),
+    source: z.string().optional(),
+    method: z.string().optional(),
+    tool: z.string().optional(),
+    definition: z.string().optional(),
+    rule: z.string().optional(),
+    message: z.string().optional(),
+    policy: z.object({ id: z.string(), version: z.string() }).optional(),
+    status: z.number().optional(),
+    errorCode: z.number().optional(),
+    isError: z.boolean().optional(),
+    bytes: z.number().optional(),
+    upstreamMs: z.number().optional(),
+    count: z.int().openapi({ description: 'How many messages the row stands for.' }),
+    records: z
+      .array(z.record(z.string(), z.unknown()))
+      .optional()
+      .openapi({ description: 'The whole records as they are stored; only where one call is asked for.' }),
+  })
+  .openapi('AuditRow');
+
+const filters = {
+  server: z.string().optional(),
+  tool: z.string().optional(),
+  grant: z.string().optional().openapi({ description: 'Id or label.' }),
+  identity: z.string().optional().openapi({ description: 'Id or name.' }),
+  outcome: z.string().optional().openapi({ description: '`allow`, `deny`, `error`, `unknown` …' }),
+};
+
+const conditions = {
+  from: instant.optional(),
+  to: instant.optional().openapi({ description: 'Not included.' }),
+  ...filters,
+  rule: z.string().optional(),
+  requestId: z.string().optional(),
+  method: z.string().optional(),
+  text: z.string().optional().openapi({ description: 'Part of method, tool, rule or message.' }),
+};
+
+const searchQuery = strict({
+  ...conditions,
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .openapi({ type: 'integer', description: '100 when left out.' }),
+  cursor: z.string().optional(),
+});
+
+const exportQuery = strict({ ...conditions, format: z.enum(['jsonl', 'csv']).optional() });
+
+const requestParam = z.object({ requestId: z.string().openapi({ param: { name: 'requestId', in: 'path' } }) });
+
+const tags = ['audit'];
+
+const searchRoute = defineRoute(
+  {
+    method: 'get',
+    path: '/audit/records',
+    operationId: 'searchAudit',
+    tags,
+    summary: 'Calls, newest first, one row a call',
+    request: { query: searchQuery },
+    responses: { 200: json(listOf(rowSchema), 'A page of rows.') },
+  },
+  [503],
+);
+
+const recordRoute = defineRoute(
+  {
+    method: 'get',
+    path: '/audit/records/{requestId}',
+    operationId: 'getAuditRecords',
+    tags,
+    summary: 'All records of one call',
+    request: { params: requestParam },
+    responses: { 200: json(listOf(rowSchema), 'The row with its records, intent or decision first.') },
+  },
+  [404, 503],
+);
+
+const tailRoute = defineRoute({
+  method: 'get',
+  path: '/audit/tail',
+  operationId: 'tailAudit',
+  tags,
+  summary: 'Rows as calls end: server-sent events',
+  request: { query: strict(filters) },
+  responses: {
+    200: {
+      description: '`event: row` with an AuditRow; `event: dropped` with `{"count"}` when the reader was too slow.',
+      content: { 'text/event-stream': { schema: z.string() } },
+    },
+  },
+});
+
+const exportRoute = defineRoute(
+  {
+    method: 'get',
+    path: '/audit/export',
+    operationId: 'exportAudit',
+    tags,
+    summary: 'Records as JSON Lines (verifiable when nothing is left out), or calls as CSV',
+    request: { query: exportQuery },
+    responses: {
+      200: {
+        description: 'A stream of any length.',
+        content: { 'application/x-ndjson': { schema: z.string() }, 'text/csv': { schema: z.string() } },
+      },
+    },
+  },
+  [503],
+);
+
+const verifyRoute = defineRoute(
+  {
+    method: 'get',
+    path: '/audit/verify',
+    operationId: 'verifyAudit',
+    tags,
+    summary: 'Verify the whole log with its own key; a stranger does better with the offline verifier',
+    responses: {
+      200: json(verifyReportSchema, 'What was checked, what is wrong, and what cannot be proven.'),
+    },
+  },
+  [503],
+);
+
+const keyRoute = defineRoute({
+  method: 'get',
+  path: '/audit/key',
+  operationId: 'getAuditKey',
+  tags,
+  summary: 'The public key that heads of the log are signed under',
+  responses: { 200: json(z.object({ algorithm: z.literal('Ed25519'), publicKey: z.string() }), 'The key, PEM.') },
+});
+
+function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuery {
+  return {
+    ...rest,
+    ...(from === undefined ? {} : { from: Date.parse(from) }),
+    ...(to === undefined ? {} : { to: Date.parse(to) }),
+  };
+}
+
+export function auditApi({ audit }: ApiDeps) {
+  return new OpenAPIHono<ApiEnv>()
+    .openapi(searchRoute, (c) => {
+      const { rows, cursor } = audit.search(queryOf(c.req.valid('query')));
+      return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
+    })
+    .openapi(recordRoute, (c) => {
+      const { requestId } = c.req.valid('param');
+      const rows = audit.byRequestId(requestId);
+      if (rows.length === 0)
+        throw new GatehouseError('not_found', `The log has no call with the request id "${requestId}".`);
+      return c.json({ items: rows }, 200);
+    })
+    .openapi(tailRoute, (c) => {
+      const filter = c.req.valid('query');
+      const headers = {
+        'Content-Type': 'text/event-stream',
+        // A buffering proxy in front would hold rows back.
+        'X-Accel-Buffering': 'no',
+      };
+      // Nobody would read the rows, and nothing would end the listening.
+      if (c.req.method === 'HEAD') return c.body(null, 200, headers);
+      const joined = new TailRows();
+      const stream = streamOfRows((push) =>
+        audit.tail(({ line }) => {
+          const row = joined.take(line);
+          if (row !== undefined && matches(row, filter)) push(row);
+        }),
+      );
+      return c.body(stream, 200, headers);
+    })
+    .openapi(exportRoute, (c) => {
+      const { format = 'jsonl', ...query } = c.req.valid('query');
+      const name = `gatehouse-audit.${format}`;
+      const headers = { 'Content-Disposition': `attachment; filename="${name}"` };
+      return format === 'csv'
+        ? c.body(streamOfLines(audit.exportCsv(queryOf(query)), '\r\n'), 200, {
+            'Content-Type': 'text/csv; charset=utf-8',
+            ...headers,
+          })
+        : c.body(streamOfLines(audit.exportLines(queryOf(query)), '\n'), 200, {
+            'Content-Type': 'application/x-ndjson',
+            ...headers,
+          });
+    })
+    .openapi(verifyRoute, async (c) => c.json(await audit.verify(), 200))
+    .openapi(keyRoute, (c) => c.json({ algorithm: 'Ed25519' as const, publicKey: audit.publicKey() }, 200));
+}

@@ -1,0 +1,85 @@
+import { OpenAPIHono, z } from '@hono/zod-openapi';
+import type { Definition } from '../model.ts';
+import type { ApiDeps, ApiEnv } from './deps.ts';
+import { defineRoute, json } from './route.ts';
+
+const auditSchema = z.object({
+  writable: z.boolean().openapi({ description: 'false: no call that needs a record passes.' }),
+  lastError: z.string().optional(),
+  records: z.int(),
+  queueDepth: z.int(),
+  segments: z.int(),
+  lastHeadSeq: z.int(),
+  indexLag: z.int(),
+  dropped: z.int(),
+  indexError: z.string().optional(),
+});
+
+const statusSchema = z
+  .object({
+    version: z.string(),
+    startedAt: z.string().openapi({ format: 'date-time' }),
+    instanceId: z.string(),
+    dataDir: z.string(),
+    epoch: z.int().openapi({ description: 'Grows with each change of the configuration.' }),
+    servers: z.array(
+      z.object({
+        slug: z.string(),
+        name: z.string(),
+        transport: z.enum(['http', 'stdio']),
+        url: z.string().openapi({ description: 'The proxy URL for clients.' }),
+        state: z.string().openapi({ description: 'Of the upstream.' }),
+        tools: z.object({ accepted: z.int(), waiting: z.int(), poisoned: z.int(), gone: z.int() }),
+      }),
+    ),
+    audit: auditSchema,
+    counters: z.object({ counters: z.int(), reserved: z.int(), denied: z.int(), released: z.int() }),
+    auditPublicKey: z.string(),
+  })
+  .openapi('Status');
+
+const statusRoute = defineRoute({
+  method: 'get',
+  path: '/status',
+  operationId: 'getStatus',
+  tags: ['status'],
+  summary: 'The gateway at a glance',
+  responses: { 200: json(statusSchema, 'How it is now.') },
+});
+
+/** `text_changed` counts as accepted: agents read what was accepted. */
+function countTools(definitions: readonly Definition[]) {
+  const counts = { accepted: 0, waiting: 0, poisoned: 0, gone: 0 };
+  for (const { state } of definitions) {
+    if (state === 'accepted' || state === 'text_changed') counts.accepted++;
+    else if (state === 'new' || state === 'changed') counts.waiting++;
+    else counts[state]++;
+  }
+  return counts;
+}
+
+export function statusApi({ services, audit, counters, runtime }: ApiDeps) {
+  return new OpenAPIHono<ApiEnv>().openapi(statusRoute, (c) =>
+    c.json(
+      {
+        version: runtime.version,
+        startedAt: runtime.startedAt,
+        instanceId: runtime.instanceId,
+        dataDir: runtime.dataDir,
+        epoch: services.directory.epoch,
+        servers: services.servers.list().map(({ slug, name, transport }) => ({
+          slug,
+          name,
+          transport: transport.kind,
+          url: runtime.proxyUrl(slug),
+          state: runtime.upstreamState(slug),
+          tools: countTools(services.definitions.list(slug)),
+        })),
+        audit: { writable: audit.writable, lastError: audit.lastError, ...audit.stats() },
+        counters: counters.stats(),
+        auditPublicKey: audit.publicKey(),
+      },
+      200,
+    ),
+  );
+}

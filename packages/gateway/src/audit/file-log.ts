@@ -1,0 +1,241 @@
+import { createSecretKey, randomBytes } from 'node:crypto';
+import type { DatabaseSync } from 'node:sqlite';
+import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
+import { headSigner } from './chain.ts';
+import { type ArgumentsDigest, digestArguments } from './digest.ts';
+import { foundCsv, foundLines, readLines, streamLines } from './export.ts';
+import { Indexer } from './indexer.ts';
+import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
+import {
+  type AdminRecord,
+  adminMembers,
+  type CallRecord,
+  callMembers,
+  MAX_RECORD_BYTES,
+  type Stream,
+} from './record.ts';
+import { firstRecords, surveyChains } from './recover.ts';
+import { unrefTimers } from './schedule.ts';
+import {
+  type AdminPage,
+  type AdminQuery,
+  type AuditPage,
+  type AuditQuery,
+  type AuditRow,
+  callsByRequestId,
+  searchCalls,
+  searchChanges,
+} from './search.ts';
+import { listSegments, makeStreamFolder, nodeFiles, WRITER_ID } from './segments.ts';
+import { type Durability, type StoredLine, StreamWriter } from './stream-writer.ts';
+
+const STREAMS: readonly Stream[] = ['calls', 'admin'];
+/** Ids sort by the time of start, so that files and exports come in order. */
+function newWriterId(now: number): string {
+  return `${Math.max(0, Math.floor(now)).toString(36).padStart(9, '0')}-${randomBytes(4).toString('hex')}`;
+}
+
+/** True when a query names anything that leaves records out. */
+function isFiltered(query: AuditQuery): boolean {
+  return Object.entries(query).some(([name, value]) => value !== undefined && name !== 'limit' && name !== 'cursor');
+}
+
+/** The log as segment files in a folder, with its index beside them. */
+export class FileAuditLog implements AuditLog {
+  readonly #dir: string;
+  readonly #calls: StreamWriter;
+  readonly #admin: StreamWriter;
+  readonly #signer: ReturnType<typeof headSigner>;
+  readonly #hmacKey: ReturnType<typeof createSecretKey>;
+  readonly #listeners = new Set<(stored: StoredLine) => void>();
+  readonly #indexer: Indexer;
+  #closed: boolean = false;
+
+  constructor(options: AuditLogOptions) {
+    const { dir, clock, hmacKey, signingSeed, keyId } = options;
+    if (hmacKey.length < 32) {
+      throw new RangeError(`The audit log's HMAC key has ${hmacKey.length} bytes; it needs at least 32.`);
+    }
+    const writer = options.writer ?? newWriterId(clock());
+    if (!WRITER_ID.test(writer)) {
+      throw new RangeError(`The writer id ${JSON.stringify(writer)} must be 1 to 64 of A–Z a–z 0–9 _ -`);
+    }
+    this.#dir = dir;
+    this.#signer = headSigner(signingSeed, keyId);
+    this.#hmacKey = createSecretKey(hmacKey);
+    const schedule = options.schedule ?? unrefTimers;
+    this.#indexer = new Indexer(dir, schedule);
+    for (const stream of STREAMS) {
+      makeStreamFolder(dir, stream);
+      if (listSegments(dir, stream).some((segment) => segment.writer === writer)) {
+        throw new RangeError(
+          `The audit log already has a chain of the writer ${writer}; every process needs its own id.`,
+        );
+      }
+    }
+    const before = surveyChains(dir, STREAMS);
+    const time = new Date(clock()).toISOString();
+    const make = (stream: Stream): StreamWriter => {
+      const made = new StreamWriter({
+        dir,
+        stream,
+        writer,
+        clock,
+        signer: this.#signer,
+        files: { ...nodeFiles, ...options.fs },
+        schedule,
+        maxSegmentBytes: options.maxSegmentBytes ?? 64 * 1024 * 1024,
+        headEvery: options.headEvery ?? 10_000,
+        idleHeadMs: options.idleHeadMs ?? 1000,
+        onStored: (count, lines) => this.#onStored(count, lines),
+      });
+      made.open(firstRecords(stream, before, this.#signer, time));
+      return made;
+    };
+    this.#calls = make('calls');
+    try {
+      this.#admin = make('admin');
+    } catch (error) {
+      void this.#calls.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  get writable(): boolean {
+    return this.#calls.writable && this.#admin.writable;
+  }
+
+  get lastError(): string | undefined {
+    return this.#calls.lastError ?? this.#admin.lastError;
+  }
+
+  // Not `async`: that would add a turn of the microtask queue to every call.
+  append(record: CallRecord, durability: Durability): Promise<void> {
+    try {
+      return this.#calls.append(record.kind, checkedSize(callMembers(record)), durability);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  enqueue(record: CallRecord): void {
+    let members: string;
+    try {
+      members = checkedSize(callMembers(record));
+    } catch (error) {
+      // The outcome of a call that has happened is stored in any case, without what cannot be written of it.
+      const { detail: _detail, arguments: _arguments, ...rest } = record;
+      members = callMembers({
+        ...rest,
+        detail: { not_recorded: error instanceof Error ? error.message : String(error) },
+      });
+    }
+    this.#calls.enqueue(record.kind, members);
+  }
+
+  async admin(record: AdminRecord): Promise<void> {
+    await this.#admin.append('admin', checkedSize(adminMembers(record)), 'power');
+  }
+
+  digestArguments(args: unknown, canonicalText: string): ArgumentsDigest {
+    return digestArguments(this.#hmacKey, args, canonicalText);
+  }
+
+  search(query: AuditQuery): AuditPage {
+    return searchCalls(this.#database(), query);
+  }
+
+  searchAdmin(query: AdminQuery): AdminPage {
+    const db = this.#database();
+    return searchChanges(db, query, (places) => readLines(this.#dir, db, places));
+  }
+
+  byRequestId(id: string): AuditRow[] {
+    const db = this.#database();
+    return callsByRequestId(db, id, (places) => readLines(this.#dir, db, places));
+  }
+
+  tail(listener: (stored: StoredLine) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async *exportLines(query: AuditQuery): AsyncGenerator<string> {
+    if (isFiltered(query)) {
+      yield* foundLines(this.#dir, this.#database(), query);
+      return;
+    }
+    this.#flush();
+    for (const stream of STREAMS) yield* streamLines(this.#dir, stream);
+  }
+
+  async *exportCsv(query: AuditQuery): AsyncGenerator<string> {
+    yield* foundCsv(this.#database(), query);
+  }
+
+  async verify(): Promise<VerifyReport> {
+    this.#flush();
+    const key = { keyId: this.#signer.keyId, publicKey: this.#signer.publicKey };
+    return verifyAuditLog({ dir: this.#dir, publicKeys: [key] });
+  }
+
+  publicKey(): string {
+    return this.#signer.publicKey;
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const closed = await Promise.allSettled([this.#calls.close(), this.#admin.close()]);
+    this.#indexer.close();
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
+  }
+
+  stats(): AuditStats {
+    const made: AuditStats = {
+      records: this.#calls.records + this.#admin.records,
+      queueDepth: this.#calls.queueDepth + this.#admin.queueDepth,
+      segments: this.#calls.segments + this.#admin.segments,
+      lastHeadSeq: this.#calls.lastHeadSeq,
+      indexLag: this.#indexer.lag,
+      dropped: this.#calls.dropped + this.#admin.dropped,
+    };
+    if (this.#indexer.error !== undefined) made.indexError = this.#indexer.error;
+    return made;
+  }
+
+  #onStored(count: number, lines: () => StoredLine[]): void {
+    this.#indexer.stored(count);
+    if (this.#listeners.size === 0) return;
+    const stored = lines();
+    for (const listener of this.#listeners) {
+      for (const line of stored) {
+        try {
+          listener(line);
+        } catch {
+          // One who only looks on cannot stop a call.
+          this.#listeners.delete(listener);
+          break;
+        }
+      }
+    }
+  }
+
+  #flush(): void {
+    for (const writer of [this.#calls, this.#admin]) writer.flush();
+  }
+
+  /** The index with everything in it that was stored or waits to be. */
+  #database(): DatabaseSync {
+    this.#flush();
+    return this.#indexer.caughtUp().db;
+  }
+}
+
+function checkedSize(members: string): string {
+  // A UTF-16 unit is at most three bytes of UTF-8; 1 KiB is left for the members around.
+  if (members.length * 3 > MAX_RECORD_BYTES - 1024 && Buffer.byteLength(members) > MAX_RECORD_BYTES - 1024) {
+    throw new RangeError(`An audit record would have more than ${MAX_RECORD_BYTES} bytes; keep less in it.`);
+  }
+  return members;
+}

@@ -1,0 +1,118 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { VerifyReport } from '@gatehouse/verify';
+import type { ArgumentsDigest } from './digest.ts';
+import { FileAuditLog } from './file-log.ts';
+import type { AdminRecord, CallRecord } from './record.ts';
+import type { Schedule, Timer } from './schedule.ts';
+import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
+import type { SegmentFiles } from './segments.ts';
+import { AuditUnavailableError, type Durability, type StoredLine } from './stream-writer.ts';
+
+export type { AdminRecord, CallRecord, DecisionRecord, LimitRecord, ResultRecord } from './record.ts';
+export {
+  type AdminPage,
+  type AdminQuery,
+  type AdminRow,
+  type AuditPage,
+  type AuditQuery,
+  AuditQueryError,
+  type AuditRow,
+} from './search.ts';
+export type { ArgumentsDigest, Durability, Schedule, StoredLine, Timer, VerifyReport };
+export { AuditUnavailableError };
+
+export interface AuditStats {
+  /** Records of this process, both streams. */
+  records: number;
+  /** Records that wait to be written or synced. */
+  queueDepth: number;
+  /** Segment files that this process opened. */
+  segments: number;
+  /** Number of the last head in this process's chain of calls; 0 before the first. */
+  lastHeadSeq: number;
+  /** Records of this process that the index does not hold yet. */
+  indexLag: number;
+  /** Outcomes dropped because the log could not be written for too long. */
+  dropped: number;
+  /** Why the index does not work, if it does not; calls go on. */
+  indexError?: string;
+}
+
+/** The audit log of one process (spec: audit). */
+export interface AuditLog {
+  /**
+   * Stores a record. Resolves when it is stored as asked; what it belongs to may go on only then.
+   * @throws AuditUnavailableError (as a rejection) when it cannot be stored.
+   * @throws RangeError (as a rejection) when the record is larger than 8 MiB.
+   */
+  append(record: CallRecord, durability: Durability): Promise<void>;
+  /** Stores a record behind those before it, without a wait. A failure shows in `writable`. */
+  enqueue(record: CallRecord): void;
+  /** Stores a change of state; survives loss of power. Rejects as `append` does. */
+  admin(record: AdminRecord): Promise<void>;
+  /** False while records are refused. */
+  readonly writable: boolean;
+  /** Why they are. */
+  readonly lastError?: string | undefined;
+  /** What a record may say of arguments; see {@link ArgumentsDigest}. */
+  digestArguments(args: unknown, canonicalText: string): ArgumentsDigest;
+  /** Calls, newest first, those not yet indexed included. @throws AuditQueryError */
+  search(query: AuditQuery): AuditPage;
+  /** Changes of state, newest first. @throws AuditQueryError */
+  searchAdmin(query: AdminQuery): AdminPage;
+  /** The calls of a request id with their whole records. */
+  byRequestId(id: string): AuditRow[];
+  /** Calls `listener` with each record that this process stores from now on; returns what ends it. */
+  tail(listener: (stored: StoredLine) => void): () => void;
+  /**
+   * Records as JSON Lines, without line feeds. Without any condition it is both streams whole, as they stand in their
+   * segments: such an export can be verified. With conditions it is the records of the calls found, oldest first.
+   */
+  exportLines(query: AuditQuery): AsyncIterable<string>;
+  /** The calls found as CSV, names first, without line ends; cells neutralised against formulas. */
+  exportCsv(query: AuditQuery): AsyncIterable<string>;
+  /** Verifies the whole folder with this log's public key. */
+  verify(): Promise<VerifyReport>;
+  /** Public key that heads are signed under, PEM. */
+  publicKey(): string;
+  /** Stores `stop` and a last head in both streams. Rejects when these could not be stored; resources are freed. */
+  close(): Promise<void>;
+  stats(): AuditStats;
+}
+
+export interface AuditLogOptions {
+  /** Folder of the log; made (mode 700) when it is missing. */
+  dir: string;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+  /** Log key for the digests of arguments; at least 32 bytes. */
+  hmacKey: Buffer;
+  /** Ed25519 seed, 32 bytes. */
+  signingSeed: Buffer;
+  /** Name of the signing key. */
+  keyId: string;
+  /** Id of this process's chains, never used before in this folder; default: one from the time and chance. */
+  writer?: string;
+  /** A segment that reached this is closed. Bytes; default 64 MiB. */
+  maxSegmentBytes?: number;
+  /** Records between heads; default 10,000. */
+  headEvery?: number;
+  /** Milliseconds without a record before a head is made; default 1000. */
+  idleHeadMs?: number;
+  /** File operations, for fault tests. */
+  fs?: Partial<SegmentFiles>;
+  /** Timers, for tests. */
+  schedule?: Schedule;
+}
+
+/**
+ * Opens the audit log: makes the folders, signs what earlier processes left unsigned, stores the `start` records.
+ * @throws AuditUnavailableError when the folder cannot be written.
+ * @throws RangeError for keys, ids or numbers out of range.
+ */
+export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
+  const log = new FileAuditLog(options);
+  // Whoever serves the first call should not pay for the start.
+  await nextTurn();
+  return log;
+}

@@ -1,0 +1,113 @@
+import type { Tip } from './chain.ts';
+import type { SegmentFiles } from './segments.ts';
+
+/** A record on its way to the file. */
+export interface Entry {
+  time: string;
+  kind: string;
+  /** JSON members; empty for an own head, whose members are made when its place in the chain is known. */
+  members: string;
+  /** It must survive loss of power. */
+  power: boolean;
+  resolve?: () => void;
+  reject?: (error: Error) => void;
+  line?: string;
+  tip?: Tip;
+}
+
+/** A segment that is being written, and who waits for its next sync. */
+export class OpenSegment {
+  readonly fd: number;
+  readonly firstSeq: number;
+  /** Bytes of whole records in the file. */
+  bytes = 0;
+  readonly #files: SegmentFiles;
+  readonly #onSyncFailed: (segment: OpenSegment, error: Error, refused: readonly Entry[]) => void;
+  #syncing: readonly Entry[] | undefined;
+  #waiting: Entry[] = [];
+  #retired: boolean = false;
+  #held: boolean = false;
+
+  constructor(
+    files: SegmentFiles,
+    fd: number,
+    firstSeq: number,
+    onSyncFailed: (segment: OpenSegment, error: Error, refused: readonly Entry[]) => void,
+  ) {
+    this.#files = files;
+    this.fd = fd;
+    this.firstSeq = firstSeq;
+    this.#onSyncFailed = onSyncFailed;
+  }
+
+  /** Entries that wait for a sync. */
+  get depth(): number {
+    return this.#waiting.length + (this.#syncing?.length ?? 0);
+  }
+
+  /** @throws Error when not all bytes were written; `bytes` is then what it was. */
+  write(data: Buffer): void {
+    const count = this.#files.write(this.fd, data);
+    if (count !== data.length) throw new Error(`only ${count} of ${data.length} bytes were written`);
+    this.bytes += data.length;
+  }
+
+  /** Resolves what was written: at once, or after a sync that all who wait by then share. */
+  settle(written: readonly Entry[]): void {
+    for (const entry of written) {
+      if (entry.power) this.#waiting.push(entry);
+      else entry.resolve?.();
+    }
+    this.#sync();
+  }
+
+  /** Waits for the disk; for what is rare. @throws Error when the sync fails. */
+  syncNow(): void {
+    this.#files.syncNow(this.fd);
+    for (const entry of this.#waiting.splice(0)) entry.resolve?.();
+  }
+
+  /** Gives back those whose sync has not begun. */
+  takeWaiting(): Entry[] {
+    return this.#waiting.splice(0);
+  }
+
+  /** Keeps the file open, retired or not, until `release`: its length is still to be asked. */
+  hold(): void {
+    this.#held = true;
+  }
+
+  release(): void {
+    this.#held = false;
+    this.#closeWhenDone();
+  }
+
+  /** Nothing more is written here. */
+  retire(): void {
+    this.#retired = true;
+    this.#closeWhenDone();
+  }
+
+  #sync(): void {
+    if (this.#syncing || this.#waiting.length === 0) return;
+    const entries = this.#waiting.splice(0);
+    this.#syncing = entries;
+    this.#files.sync(this.fd, (error) => {
+      this.#syncing = undefined;
+      if (error) this.#onSyncFailed(this, error, entries);
+      else for (const entry of entries) entry.resolve?.();
+      this.#sync();
+      this.#closeWhenDone();
+    });
+  }
+
+  #closeWhenDone(): void {
+    // A descriptor closed under a running sync could be given to another file meanwhile.
+    if (!this.#retired || this.#held || this.#syncing) return;
+    try {
+      this.#files.close(this.fd);
+    } catch {
+      // Nothing depends on it: what must be durable was synced or refused before.
+    }
+  }
+}

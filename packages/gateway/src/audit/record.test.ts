@@ -1,0 +1,138 @@
+import { createHmac, createSecretKey } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { canonicalize, type JsonValue } from '@gatehouse/wire';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { digestArguments, MAX_KEYS } from './digest.ts';
+import { adminMembers, callMembers } from './record.ts';
+import { denial, intent, testLog } from './testing.ts';
+
+const key = createSecretKey(Buffer.alloc(32, 7));
+const digest = (args: Record<string, JsonValue>) => digestArguments(key, args, canonicalize(args));
+
+describe('records', () => {
+  it('[AUD-INJECT] one record is one line of plain JSON, whatever its strings hold', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (text) => {
+        const hostile = `${text}\n\r\u001b[2J\u0085\u2028\u2029\u202e\u200b\ufeff"}{`;
+        const members = callMembers(
+          denial(hostile, { tool: hostile, identity: { id: 'i', name: hostile }, detail: { x: hostile } }),
+        );
+        expect(members).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/);
+        const read = JSON.parse(`{"z":0${members}}`) as Record<string, unknown>;
+        expect(read).toMatchObject({
+          request_id: hostile.toWellFormed() === hostile ? hostile : expect.any(String),
+          tool: read.request_id,
+        });
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('[AUD-FIELDS] writes every member under its name in the format', () => {
+    const members = callMembers({
+      ...intent('r', {
+        traceId: 't',
+        session: 's',
+        client: 'c',
+        source: '::1',
+        definition: 'sha256:x',
+        arguments: digest({ a: 1 }),
+        count: 2,
+        detail: { d: 1 },
+      }),
+      decision: {
+        outcome: 'allow',
+        rule: '/x',
+        message: 'm',
+        policy: { id: 'p', version: 1 },
+        limits: [{ key: 'k', units: 2, slice: 3 }],
+        approval: { id: 'ap', approver: 'me' },
+        deadline: 0,
+      },
+      result: { status: 200, errorCode: -1, isError: false, bytes: 5, upstreamMs: 1.23456 },
+    });
+    expect(JSON.parse(`{"z":0${members}}`)).toEqual({
+      z: 0,
+      request_id: 'r',
+      trace_id: 't',
+      grant: { id: 'g1', label: 'ana on flux' },
+      identity: { id: 'i1', name: 'Ana' },
+      server: 'flux',
+      session: 's',
+      client: 'c',
+      source: '::1',
+      method: 'tools/call',
+      tool: 'flux_generate_image',
+      definition: 'sha256:x',
+      arguments: { digest: expect.any(String), length: 7, keys: { a: { type: 'number', digest: expect.any(String) } } },
+      decision: {
+        outcome: 'allow',
+        rule: '/x',
+        message: 'm',
+        policy: { id: 'p', version: 1 },
+        limits: [{ key: 'k', units: 2, slice: 3 }],
+        approval: { id: 'ap', approver: 'me' },
+        deadline: '1970-01-01T00:00:00.000Z',
+      },
+      result: { status: 200, error_code: -1, is_error: false, bytes: 5, upstream_ms: 1.235 },
+      count: 2,
+      detail: { d: 1 },
+    });
+    expect(
+      JSON.parse(
+        `{"z":0${adminMembers({ actor: { kind: 'gatehouse', id: 'g' }, action: 'a', target: 't', before: 1, requestId: 'r' })}}`,
+      ),
+    ).toEqual({
+      z: 0,
+      request_id: 'r',
+      actor: { kind: 'gatehouse', id: 'g' },
+      action: 'a',
+      target: 't',
+      before: 1,
+    });
+  });
+});
+
+describe('digests of arguments', () => {
+  it('[AUD-DIGEST] gives types, lengths and HMACs under the log key; equal values are equal, whatever their order', () => {
+    const one = digest({ s: 'héllo', n: 1.5, b: true, z: null, a: [1, 2], o: { y: 1, x: 2 } });
+    expect(Object.entries(one.keys).map(([name, of]) => `${name}:${of.type}:${of.length}`)).toEqual([
+      's:string:5',
+      'n:number:undefined',
+      'b:boolean:undefined',
+      'z:null:undefined',
+      'a:array:2',
+      'o:object:2',
+    ]);
+    expect(one.keys.s!.digest).toBe(createHmac('sha256', Buffer.alloc(32, 7)).update('"héllo"').digest('base64url'));
+    expect(digest({ other: { x: 2, y: 1 } }).keys.other!.digest).toBe(one.keys.o!.digest);
+    const otherKey = digestArguments(createSecretKey(Buffer.alloc(32, 8)), { s: 'héllo' }, '{"s":"héllo"}');
+    expect(otherKey.keys.s!.digest).not.toBe(one.keys.s!.digest);
+  });
+
+  it('a caller cannot make a record grow', () => {
+    const many = digest(Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`k${i}`, i])));
+    expect([Object.keys(many.keys).length, many.omitted]).toEqual([MAX_KEYS, 1000 - MAX_KEYS]);
+    expect(digest({ ['k'.repeat(1000)]: 1 })).toMatchObject({ keys: {}, omitted: 1 });
+    expect(Object.keys(digest(JSON.parse('{"__proto__":1}') as Record<string, JsonValue>).keys)).toEqual(['__proto__']);
+    expect(digestArguments(key, null, 'null').keys).toEqual({});
+  });
+
+  it('[P6] no value of an argument stands in any file of the log', async () => {
+    const canary = 'canary-7f3a9c51';
+    const { log, dir } = await testLog();
+    const args = { prompt: canary, nested: { deep: [canary] }, token: `Bearer ${canary}` };
+    await log.append(intent('r1', { arguments: log.digestArguments(args, canonicalize(args)) }), 'power');
+    log.search({});
+    await log.close();
+    const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(files.length).toBeGreaterThan(2);
+    for (const file of files) {
+      const data = readFileSync(join(file.parentPath, file.name));
+      expect(data.includes(canary), file.name).toBe(false);
+      expect(data.includes(Buffer.alloc(32, 7)), file.name).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,374 @@
+import { join } from 'node:path';
+import { Chain, type HeadSigner } from './chain.ts';
+import { type Entry, OpenSegment } from './open-segment.ts';
+import type { Stream } from './record.ts';
+import type { Schedule, Timer } from './schedule.ts';
+import { type SegmentFiles, segmentName, streamFolder } from './segments.ts';
+
+/** What a record survives once `append` has resolved: the death of the process, or loss of power as well. */
+export type Durability = 'process' | 'power';
+
+/** A record could not be stored; the call that it belongs to must not go on. */
+export class AuditUnavailableError extends Error {
+  override readonly name = 'AuditUnavailableError';
+  readonly code = 'audit_unavailable';
+}
+
+/** A record as written: for those that follow the log. */
+export interface StoredLine {
+  stream: Stream;
+  seq: number;
+  /** The line without its line feed. */
+  line: string;
+}
+
+export interface StreamWriterOptions {
+  dir: string;
+  stream: Stream;
+  writer: string;
+  clock: () => number;
+  signer: HeadSigner;
+  files: SegmentFiles;
+  schedule: Schedule;
+  maxSegmentBytes: number;
+  headEvery: number;
+  idleHeadMs: number;
+  /** Records were stored; `lines` makes them for those who want them. */
+  onStored: (count: number, lines: () => StoredLine[]) => void;
+}
+
+/** Records that one write holds at most; bounds the text built at once. */
+const GROUP = 512;
+/** Outcomes kept while the log cannot be written; what is beyond is dropped and counted. */
+const MAX_BACKLOG = 65_536;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5_000;
+
+const isOwnHead = (entry: Entry): boolean => entry.kind === 'head' && entry.members === '';
+
+/** `prev` of an entry's line, which ends with `,"prev":"<64>","hash":"<64>"}` and a line feed. */
+const previousHash = (entry: Entry): string => entry.line!.slice(-141, -77);
+
+/**
+ * Writes one chain. All records that arrive in one turn of the event loop share one write, and all that ask for it one
+ * sync; a record that comes alone waits for no timer.
+ *
+ * It never goes back over what reached the file: after a short write or a failed sync it goes on after the last whole
+ * record there, in a new segment, though the callers of that group were refused. So no two records ever share a number,
+ * whatever the disk kept.
+ */
+export class StreamWriter {
+  readonly #options: StreamWriterOptions;
+  readonly #chain: Chain;
+  #queue: Entry[] = [];
+  #scheduled: boolean = false;
+  #segment: OpenSegment | undefined;
+  #segments = 0;
+  #lastHeadSeq = 0;
+  #idle: Timer | undefined;
+  #retry: Timer | undefined;
+  #retryMs = FIRST_RETRY_MS;
+  /** The group of a failed write, while it is unknown how much of it reached the file. */
+  #unsettled: { segment: OpenSegment; written: Entry[] } | undefined;
+  #error: string | undefined;
+  #dropped = 0;
+  #closed: boolean = false;
+  #lastTime = Number.NaN;
+  #lastTimeText = '';
+
+  constructor(options: StreamWriterOptions) {
+    this.#options = options;
+    this.#chain = new Chain(options.stream, options.writer);
+  }
+
+  get writable(): boolean {
+    return this.#segment !== undefined && this.#error === undefined && !this.#closed;
+  }
+  get lastError(): string | undefined {
+    return this.#error;
+  }
+  get records(): number {
+    return this.#chain.tip.seq;
+  }
+  get queueDepth(): number {
+    return this.#queue.length + (this.#segment?.depth ?? 0);
+  }
+  get segments(): number {
+    return this.#segments;
+  }
+  get lastHeadSeq(): number {
+    return this.#lastHeadSeq;
+  }
+  /** Records that were dropped because the log could not be written for too long. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /**
+   * Opens the first segment and stores the first records, through to the disk.
+   * @throws AuditUnavailableError when it cannot.
+   */
+  open(first: readonly { kind: string; members: string }[]): void {
+    try {
+      this.#openSegment();
+      const time = this.#now();
+      this.#writeGroup(first.map((record) => ({ time, ...record, power: false })));
+      this.#segment?.syncNow();
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (!this.writable) {
+      this.#closed = true;
+      this.#release();
+      throw new AuditUnavailableError(
+        `The audit log in ${streamFolder(this.#options.dir, this.#options.stream)} cannot be written: ${this.#error}. ` +
+          'Check that the folder belongs to this user and that the disk has room.',
+      );
+    }
+  }
+
+  /** Stores a record; resolves when it is stored as asked. @throws AuditUnavailableError (as a rejection). */
+  append(kind: string, members: string, durability: Durability): Promise<void> {
+    if (!this.writable) return Promise.reject(this.#refusal());
+    return new Promise((resolve, reject) => {
+      this.#push({ time: this.#now(), kind, members, power: durability === 'power', resolve, reject });
+    });
+  }
+
+  /** Stores a record behind those before it. While the log cannot be written it waits, within a bound. */
+  enqueue(kind: string, members: string): void {
+    if (this.#closed || (this.#error !== undefined && this.#queue.length >= MAX_BACKLOG)) {
+      this.#dropped += 1;
+      return;
+    }
+    this.#push({ time: this.#now(), kind, members, power: false });
+  }
+
+  /** Writes what waits now; a sync that it asks for goes on behind. */
+  flush(): void {
+    this.#scheduled = false;
+    while (this.#queue.length > 0 && this.writable) {
+      const segment = this.#segment!;
+      if (segment.bytes >= this.#options.maxSegmentBytes && !this.#rotate(segment)) return;
+      if (!this.#writeGroup(this.#queue.splice(0, GROUP))) return;
+    }
+  }
+
+  /**
+   * Stores a `stop` record and a head over it, and closes the segment.
+   * @throws AuditUnavailableError (as a rejection) when these could not be stored.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    if (this.#error !== undefined) this.#reopen();
+    const stored = this.append('stop', '', 'power');
+    // A `stop` that was refused has no head to wait for.
+    if (this.writable) this.#push(this.#ownHead(true));
+    this.flush();
+    try {
+      await stored;
+    } finally {
+      this.#closed = true;
+      this.#release();
+    }
+  }
+
+  #refusal(): AuditUnavailableError {
+    return new AuditUnavailableError(
+      this.#closed ? 'The audit log is closed.' : `The audit log cannot be written: ${this.#error}.`,
+    );
+  }
+
+  #now(): string {
+    const now = this.#options.clock();
+    if (now !== this.#lastTime) {
+      this.#lastTimeText = new Date(now).toISOString();
+      this.#lastTime = now;
+    }
+    return this.#lastTimeText;
+  }
+
+  #push(entry: Entry): void {
+    this.#queue.push(entry);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.flush());
+  }
+
+  #ownHead(power: boolean): Entry {
+    return { time: this.#now(), kind: 'head', members: '', power };
+  }
+
+  #openSegment(): void {
+    const { dir, stream, writer, files } = this.#options;
+    const firstSeq = this.#chain.tip.seq + 1;
+    const path = join(streamFolder(dir, stream), segmentName(writer, firstSeq));
+    let fd: number;
+    try {
+      fd = files.create(path);
+      this.#segments += 1;
+    } catch (error) {
+      // After a fault before the first whole record, the file of that name is this writer's own and holds none.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || this.#segments === 0) throw error;
+      fd = files.reopen(path);
+      files.truncate(fd, 0);
+    }
+    this.#segment = new OpenSegment(files, fd, firstSeq, (segment, error, refused) => {
+      const refusal = new AuditUnavailableError(`The audit log cannot be synced: ${error.message}.`);
+      for (const entry of refused) entry.reject?.(refusal);
+      if (segment === this.#segment) this.#fail(error);
+    });
+  }
+
+  /** Ends a full segment. It is synced first: a later one that reached the disk alone would be a gap in the chain. */
+  #rotate(full: OpenSegment): boolean {
+    try {
+      full.syncNow();
+      full.retire();
+      this.#segment = undefined;
+      this.#openSegment();
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #makeLine(entry: Entry): void {
+    const { stream, writer, signer } = this.#options;
+    let { members } = entry;
+    if (isOwnHead(entry)) {
+      const head = signer.sign({ stream, writer, ...this.#chain.tip, time: entry.time });
+      members = `,"head":${JSON.stringify(head)}`;
+    }
+    entry.line = this.#chain.line(entry.time, entry.kind, members);
+    entry.tip = this.#chain.tip;
+  }
+
+  #writeGroup(group: Entry[]): boolean {
+    const segment = this.#segment!;
+    const written: Entry[] = [];
+    let sinceHead = this.#chain.tip.seq - this.#lastHeadSeq;
+    let text = '';
+    const add = (entry: Entry): void => {
+      this.#makeLine(entry);
+      written.push(entry);
+      text += entry.line;
+      sinceHead = isOwnHead(entry) ? 0 : sinceHead + 1;
+    };
+    for (const entry of group) {
+      add(entry);
+      if (sinceHead >= this.#options.headEvery) add({ ...this.#ownHead(false), time: entry.time });
+    }
+    try {
+      segment.write(Buffer.from(text));
+    } catch (error) {
+      this.#unsettled = { segment, written };
+      segment.hold();
+      this.#fail(error);
+      return false;
+    }
+    this.#stored(written);
+    segment.settle(written);
+    return true;
+  }
+
+  /** Bookkeeping for records that stand in the file. */
+  #stored(entries: readonly Entry[]): void {
+    const { stream, onStored, schedule, idleHeadMs } = this.#options;
+    for (const entry of entries) if (isOwnHead(entry)) this.#lastHeadSeq = entry.tip!.seq;
+    if (entries.length > 0) {
+      onStored(entries.length, () =>
+        entries.map((entry) => ({ stream, seq: entry.tip!.seq, line: entry.line!.slice(0, -1) })),
+      );
+    }
+    if (this.#chain.tip.seq === this.#lastHeadSeq) return;
+    if (this.#idle) this.#idle.refresh();
+    else this.#idle = schedule(() => this.#idleHead(), idleHeadMs);
+  }
+
+  #idleHead(): void {
+    const headed = this.#chain.tip.seq === this.#lastHeadSeq;
+    if (this.writable && !headed && this.#queue.length === 0) this.#push(this.#ownHead(true));
+  }
+
+  /** Refuses all who wait, gives up the segment and begins to try for a new one. */
+  #fail(cause: unknown): void {
+    this.#error = cause instanceof Error ? cause.message : String(cause);
+    const segment = this.#segment;
+    this.#segment = undefined;
+    const refused = [...(this.#unsettled?.written ?? []), ...(segment?.takeWaiting() ?? [])];
+    const kept: Entry[] = [];
+    for (const entry of this.#queue) (entry.reject ? refused : kept).push(entry);
+    this.#queue = kept;
+    const refusal = this.#refusal();
+    for (const entry of refused) entry.reject?.(refusal);
+    try {
+      this.#settle();
+    } catch {
+      // The disk does not even tell the file's length; the next try asks again.
+    }
+    segment?.retire();
+    if (this.#closed) return;
+    this.#retry?.cancel();
+    this.#retry = this.#options.schedule(() => this.#reopen(), this.#retryMs);
+    this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
+  }
+
+  /** Finds which records of a failed write are whole in the file, and goes on after the last of them. */
+  #settle(): void {
+    if (!this.#unsettled) return;
+    const { segment, written } = this.#unsettled;
+    const { files } = this.#options;
+    const size = files.size(segment.fd);
+    let end = segment.bytes;
+    let whole = 0;
+    for (const entry of written) {
+      const length = Buffer.byteLength(entry.line!);
+      if (end + length > size) break;
+      end += length;
+      whole += 1;
+    }
+    const [first] = written;
+    this.#chain.rewind(written[whole - 1]?.tip ?? { seq: first!.tip!.seq - 1, hash: previousHash(first!) });
+    segment.bytes = end;
+    this.#unsettled = undefined;
+    if (size > end) {
+      try {
+        files.truncate(segment.fd, end);
+      } catch {
+        // The torn line stays; readers take it for what it is, since the chain goes on in the next segment.
+      }
+    }
+    this.#stored(written.slice(0, whole));
+    // Refused records are not written later: their calls were denied. Own heads are made anew.
+    const again = written.slice(whole).filter((entry) => !entry.reject && !isOwnHead(entry));
+    this.#queue = [...again, ...this.#queue];
+    segment.release();
+  }
+
+  /** Tries to go on in a new segment: calls pass again once what waited and a head stand there and were synced. */
+  #reopen(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
+    try {
+      this.#settle();
+      this.#openSegment();
+      if (!this.#writeGroup([...this.#queue.splice(0), this.#ownHead(false)])) return;
+      this.#segment?.syncNow();
+      this.#error = undefined;
+      this.#retryMs = FIRST_RETRY_MS;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #release(): void {
+    this.#idle?.cancel();
+    this.#retry?.cancel();
+    this.#unsettled?.segment.release();
+    this.#unsettled = undefined;
+    this.#segment?.retire();
+    this.#segment = undefined;
+  }
+}

@@ -1,0 +1,72 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadSettings } from './config.ts';
+import { GatehouseError } from './errors.ts';
+
+function problems(run: () => unknown): { pointer: string; message: string }[] {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof GatehouseError) return [...error.items];
+    throw error;
+  }
+  return [];
+}
+
+describe('settings', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-config-'));
+  const file = join(folder, 'gatehouse.yaml');
+
+  it('[CFG-ORDER] a flag wins over the environment, that over the file, that over the default', () => {
+    writeFileSync(file, 'port: 1111\nmax_body: 1 MiB\naudit:\n  durability: fsync\n');
+    const env = { GATEHOUSE_PORT: '2222', GATEHOUSE_MAX_DEPTH: '32' };
+    const { settings, described } = loadSettings({ file, env, flags: { port: 3333 } });
+    expect(settings).toMatchObject({ port: 3333, max_body: 1_048_576, max_depth: 32, call_deadline: 600_000 });
+    expect(settings.audit.durability).toBe('fsync');
+    const source = Object.fromEntries(described.map((row) => [row.name, row.source]));
+    expect(source).toMatchObject({
+      port: 'flag',
+      max_depth: 'environment',
+      max_body: 'file',
+      'audit.durability': 'file',
+      host: 'default',
+    });
+  });
+
+  it('[CFG-ERRORS] names every error with its setting and where it was set', () => {
+    writeFileSync(file, 'port: high\nmax_bdy: 3\naudit:\n  durabilty: x\n  retention: 4d\ncall_deadline: soon\n');
+    const found = problems(() => loadSettings({ file, env: {} }));
+    expect(found.map((item) => item.pointer).sort()).toEqual([
+      'audit.durabilty',
+      'audit.retention',
+      'call_deadline',
+      'max_bdy',
+      'port',
+    ]);
+    expect(found.find((item) => item.pointer === 'port')?.message).toContain('gatehouse.yaml');
+  });
+
+  it('[CFG-ERRORS] refuses YAML with a key written twice', () => {
+    writeFileSync(file, 'port: 1\nport: 2\n');
+    expect(problems(() => loadSettings({ file, env: {} }))).toHaveLength(1);
+  });
+
+  it('[CFG-BIND] refuses a bind beyond loopback without a public URL and a secret key', () => {
+    const found = problems(() => loadSettings({ env: {}, flags: { host: '0.0.0.0' } }));
+    expect(found.map((item) => item.pointer)).toEqual(['public_url', 'secret_key_file']);
+    const env = { GATEHOUSE_SECRET_KEY: 'x', GATEHOUSE_PUBLIC_URL: 'https://gate.example.com' };
+    expect(loadSettings({ env, flags: { host: '0.0.0.0' } }).settings.host).toBe('0.0.0.0');
+  });
+
+  it.each([
+    ['max_body', '4 MiB', 4_194_304],
+    ['max_body', '4096', 4096],
+    ['call_deadline', '90s', 90_000],
+    ['idle_stream', '2h', 7_200_000],
+  ])('reads %s = %s', (name, written, value) => {
+    const { settings } = loadSettings({ env: {}, flags: { [name]: written } });
+    expect(settings[name as 'max_body']).toBe(value);
+  });
+});

@@ -1,0 +1,276 @@
+// Settings: one schema, one place (spec: config). `gatehouse.yaml` < environment < flags.
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { type ErrorItem, GatehouseError } from './errors.ts';
+
+const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB)?$/;
+const SIZE_UNIT = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
+const DURATION = /^(\d+)\s*(ms|s|m|h|d)$/;
+const DURATION_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const size = (minimum: number, maximum: number) =>
+  z.union([z.number(), z.string()]).transform((value, context) => {
+    const match = SIZE.exec(String(value).trim());
+    const bytes = match ? Number(match[1]) * SIZE_UNIT[(match[2] ?? 'B') as keyof typeof SIZE_UNIT] : Number.NaN;
+    if (!Number.isSafeInteger(bytes) || bytes < minimum || bytes > maximum) {
+      context.addIssue(`a size from ${minimum} to ${maximum} bytes, such as "4 MiB" or 4194304`);
+      return z.NEVER;
+    }
+    return bytes;
+  });
+
+const duration = (minimum: number, maximum: number) =>
+  z.union([z.number(), z.string()]).transform((value, context) => {
+    const match = DURATION.exec(typeof value === 'number' ? `${value}s` : value.trim());
+    const ms = match ? Number(match[1]) * DURATION_UNIT[match[2] as keyof typeof DURATION_UNIT] : Number.NaN;
+    if (!Number.isSafeInteger(ms) || ms < minimum || ms > maximum) {
+      context.addIssue(`a duration such as "10m", "30s" or "1h", from ${minimum / 1000} s to ${maximum / 1000} s`);
+      return z.NEVER;
+    }
+    return ms;
+  });
+
+const port = z.coerce.number().int().min(0).max(65_535);
+const list = z.union([
+  z.array(z.string()),
+  z.string().transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  ),
+]);
+const folder = z.string().min(1).transform(expandHome);
+
+const settingsSchema = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
+  port: port.default(8080).describe('Port of the data plane, the API and the console; 0 takes a free one.'),
+  ops_port: port.optional().describe('A port of its own for /healthz, /readyz and /metrics (same address).'),
+  public_url: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('The URL that clients use. Needed for a bind beyond loopback.'),
+  allowed_hosts: list.default([]).describe('Host header values that are accepted beside loopback and public_url.'),
+  allowed_origins: list.default([]).describe('Origins of browsers that are accepted beside those of allowed hosts.'),
+  data: folder.default(() => join(homedir(), '.gatehouse')).describe('Data folder: store, audit log.'),
+  secret_key_file: folder
+    .optional()
+    .describe('File with the secret key. Default: secret.key in the configuration folder, made at the first start.'),
+  max_body: size(1024, 256 * 1024 ** 2).default(4 * 1024 ** 2).describe('Largest request body.'),
+  max_depth: z.coerce.number().int().min(8).max(512).default(64).describe('Deepest nesting of a request body.'),
+  max_result: size(1024, 1024 ** 3).default(64 * 1024 ** 2).describe('Largest reply, and largest single event of a stream.'),
+  call_deadline: duration(1_000, 86_400_000).default(600_000).describe('How long a call may take.'),
+  idle_stream: duration(1_000, 604_800_000).default(3_600_000).describe('An open stream without traffic is closed after this.'),
+  session_lifetime: duration(60_000, 30 * 86_400_000).default(86_400_000).describe('Sessions end after this, used or not.'),
+  audit: z
+    .strictObject({
+      durability: z
+        .enum(['class', 'fsync', 'commit'])
+        .default('class')
+        .describe(
+          'class: power-loss safe for everything above read, process-death safe for read; fsync: power-loss safe for all; commit: process-death safe for all.',
+        ),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      when_unavailable: z.enum(['deny']).default('deny').describe('What calls with a limit get when counters are down.'),
+    })
+    .prefault({}),
+  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Of the program log on stderr.'),
+});
+
+/** The settings as the program uses them: bytes, milliseconds, absolute paths. */
+export type Settings = z.output<typeof settingsSchema>;
+
+export type SettingSource = 'default' | 'file' | 'environment' | 'flag';
+
+export interface DescribedSetting {
+  name: string;
+  value: unknown;
+  source: SettingSource;
+  description: string;
+}
+
+/** Named in spec: config, and not in this version: a file that sets one is told so instead of being half obeyed. */
+const NOT_YET: Readonly<Record<string, string>> = {
+  tls: 'TLS is not available in this version; put a TLS proxy in front and set public_url',
+  trusted_proxies: 'trusted proxies are not available in this version',
+  database_url: 'PostgreSQL is not available in this version; leave it out to use the store in the data folder',
+  redis_url: 'Redis is not available in this version; leave it out to count in memory',
+  'audit.retention': 'retention is not available in this version; segments are kept for ever',
+  'audit.log_values': 'logging argument values is not available in this version; digests are always kept',
+  'audit.heads': 'sending heads out is not available in this version; use gatehouse audit export',
+  'audit.sinks': 'sinks are not available in this version; use gatehouse audit tail',
+};
+
+/** Environment variables with this prefix that are not settings. */
+const NOT_SETTINGS = new Set(['GATEHOUSE_SECRET_KEY', 'GATEHOUSE_URL', 'GATEHOUSE_ADMIN_TOKEN', 'GATEHOUSE_CONFIG']);
+
+function expandHome(path: string): string {
+  return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
+}
+
+const GROUPS = ['audit', 'limits'] as const;
+
+/** `audit.durability` ← `GATEHOUSE_AUDIT_DURABILITY`, `max_body` ← `GATEHOUSE_MAX_BODY`. */
+function nameOfVariable(variable: string): string {
+  const name = variable.slice('GATEHOUSE_'.length).toLowerCase();
+  const group = GROUPS.find((candidate) => name.startsWith(`${candidate}_`));
+  return group ? `${group}.${name.slice(group.length + 1)}` : name;
+}
+
+function put(target: Record<string, unknown>, name: string, value: unknown): void {
+  const [head, tail] = name.split('.') as [string, string?];
+  if (tail === undefined) target[head] = value;
+  else {
+    const inner = (target[head] ??= {});
+    if (typeof inner === 'object' && inner !== null) (inner as Record<string, unknown>)[tail] = value;
+  }
+}
+
+function readFile(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new GatehouseError('config_invalid', `The settings file ${path} cannot be read: ${(error as Error).message}`);
+  }
+  const document = parseDocument(text, { uniqueKeys: true });
+  if (document.errors.length > 0) {
+    throw new GatehouseError(
+      'config_invalid',
+      `The settings file ${path} is not valid YAML.`,
+      document.errors.map((error) => ({ pointer: `line ${error.linePos?.[0].line ?? '?'}`, message: error.message })),
+    );
+  }
+  const value: unknown = document.toJS() ?? {};
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new GatehouseError('config_invalid', `The settings file ${path} must be a mapping of setting to value.`);
+  }
+  return value as Record<string, unknown>;
+}
+
+function flatNames(value: Record<string, unknown>): string[] {
+  return Object.entries(value).flatMap(([key, inner]) =>
+    (GROUPS as readonly string[]).includes(key) && typeof inner === 'object' && inner !== null
+      ? Object.keys(inner).map((name) => `${key}.${name}`)
+      : [key],
+  );
+}
+
+export interface LoadOptions {
+  /** Settings file; read when given, and from `GATEHOUSE_CONFIG`. */
+  file?: string;
+  env: Readonly<Record<string, string | undefined>>;
+  /** By setting name (`port`, `audit.durability`); undefined values are left out. */
+  flags?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Loads and checks all settings.
+ * @throws GatehouseError `config_invalid` with every error as an item: the setting's name, what it must be, where it came from
+ */
+export function loadSettings(options: LoadOptions): { settings: Settings; described: DescribedSetting[] } {
+  const merged: Record<string, unknown> = {};
+  const sources = new Map<string, { source: SettingSource; from: string }>();
+  const items: ErrorItem[] = [];
+  const file = options.file ?? options.env.GATEHOUSE_CONFIG;
+  if (file !== undefined && file !== '') {
+    const values = readFile(expandHome(file));
+    for (const name of flatNames(values)) {
+      const [head, tail] = name.split('.') as [string, string?];
+      put(merged, name, tail === undefined ? values[head] : (values[head] as Record<string, unknown>)[tail]);
+      sources.set(name, { source: 'file', from: file });
+    }
+  }
+  for (const [variable, value] of Object.entries(options.env)) {
+    if (!variable.startsWith('GATEHOUSE_') || NOT_SETTINGS.has(variable) || value === undefined || value === '') continue;
+    const name = nameOfVariable(variable);
+    put(merged, name, value);
+    sources.set(name, { source: 'environment', from: variable });
+  }
+  for (const [name, value] of Object.entries(options.flags ?? {})) {
+    if (value === undefined) continue;
+    put(merged, name, value);
+    sources.set(name, { source: 'flag', from: `--${name.replaceAll('_', '-')}` });
+  }
+  for (const name of [...sources.keys()]) {
+    const refused = NOT_YET[name];
+    if (refused === undefined) continue;
+    items.push({ pointer: name, message: `${refused} (set by ${sources.get(name)?.from})` });
+    const [head, tail] = name.split('.') as [string, string?];
+    if (tail === undefined) delete merged[head];
+    else delete (merged[head] as Record<string, unknown>)[tail];
+  }
+  const parsed = settingsSchema.safeParse(merged);
+  for (const issue of parsed.success ? [] : parsed.error.issues) {
+    const base = issue.path.join('.');
+    const names =
+      issue.code === 'unrecognized_keys' ? issue.keys.map((key) => (base === '' ? key : `${base}.${key}`)) : [base];
+    for (const name of names) {
+      const from = sources.get(name)?.from;
+      const message = issue.code === 'unrecognized_keys' ? 'there is no such setting' : issue.message;
+      items.push({ pointer: name, message: from === undefined ? message : `${message} (set by ${from})` });
+    }
+  }
+  if (!parsed.success || items.length > 0) {
+    throw new GatehouseError('config_invalid', 'The settings are not valid.', items);
+  }
+  const settings = parsed.data;
+  checkBind(settings, options.env);
+  return { settings, described: describe(settings, sources) };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || (isIP(host) === 4 && host.startsWith('127.'));
+}
+
+/** spec: gateway §2: a bind beyond loopback needs a public URL and a secret key that somebody chose to give. */
+function checkBind(settings: Settings, env: LoadOptions['env']): void {
+  if (isLoopback(settings.host)) return;
+  const items: ErrorItem[] = [];
+  if (settings.public_url === undefined) {
+    items.push({ pointer: 'public_url', message: `is needed, since host is ${settings.host}: the URL that clients use` });
+  }
+  if (!env.GATEHOUSE_SECRET_KEY && settings.secret_key_file === undefined) {
+    items.push({
+      pointer: 'secret_key_file',
+      message: `is needed, since host is ${settings.host}: set it, or GATEHOUSE_SECRET_KEY, so that the key is one you keep`,
+    });
+  }
+  if (items.length > 0) {
+    throw new GatehouseError('config_invalid', 'A bind beyond loopback needs a public URL and a secret key.', items);
+  }
+}
+
+function describe(settings: Settings, sources: Map<string, { source: SettingSource }>): DescribedSetting[] {
+  const rows: DescribedSetting[] = [];
+  const walk = (shape: Record<string, unknown>, values: Record<string, unknown>, prefix: string): void => {
+    for (const [key, schema] of Object.entries(shape)) {
+      const name = `${prefix}${key}`;
+      if ((GROUPS as readonly string[]).includes(name)) {
+        const inner = (schema as z.ZodPrefault<z.ZodObject>).unwrap();
+        walk(inner.shape, values[key] as Record<string, unknown>, `${name}.`);
+        continue;
+      }
+      rows.push({
+        name,
+        value: values[key],
+        source: sources.get(name)?.source ?? 'default',
+        description: (schema as z.ZodType).description ?? '',
+      });
+    }
+  };
+  walk(settingsSchema.shape, settings, '');
+  return rows;
+}
+
+/** JSON Schema 2020-12 of a settings file, for editors and for docs/configuration.md. */
+export function settingsJsonSchema(): unknown {
+  return z.toJSONSchema(settingsSchema, { io: 'input', unrepresentable: 'any' });
+}

@@ -1,0 +1,185 @@
+// HTTP in: the one listener of the data plane, without a framework (design: §2). It finds out who speaks, reads the
+// body, and hands both to the choke point.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CODE, errorAnswer } from './answers.ts';
+import { handle } from './call.ts';
+import type { Gate, Inbound } from './gate.ts';
+import { protocolHeaders } from './headers.ts';
+import { HttpExchange } from './http-exchange.ts';
+import type { Refusals } from './refusals.ts';
+import { endSession, openStream } from './session-requests.ts';
+
+/** `/mcp/<server>`; anything after the slug is no address of this door. */
+export const PROXY_PATH = /^\/mcp\/([a-z0-9][a-z0-9-]{0,62})$/;
+
+export interface DoorOptions {
+  maxBody: number;
+}
+
+export class Door {
+  readonly #gate: Gate;
+  readonly #refusals: Refusals;
+  readonly #options: DoorOptions;
+  readonly #streams = new LiveStreams();
+
+  constructor(gate: Gate, refusals: Refusals, options: DoorOptions) {
+    this.#gate = gate;
+    this.#refusals = refusals;
+    this.#options = options;
+  }
+
+  /** Ends all open streams; the listener drains the rest. */
+  close(): void {
+    this.#streams.close();
+  }
+
+  /** @param slug of the matched route: authorisation never looks at a URL again */
+  serve(slug: string, request: IncomingMessage, response: ServerResponse): void {
+    const source = request.socket.remoteAddress ?? '';
+    const { directory, clock } = this.#gate;
+    const authorization = oneAuthorization(request);
+    const who = directory.authenticate(authorization, slug, clock(), source);
+    if (!who.ok) {
+      this.#unauthorized(response, source, who.reason);
+      return;
+    }
+    const inbound = { grant: who.grant, headers: protocolHeaders(request), source };
+    const exchange = new HttpExchange(response, () =>
+      this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), source)),
+    );
+    switch (request.method) {
+      case 'POST':
+        this.#post(request, response, inbound, exchange);
+        return;
+      case 'GET':
+        void openStream(this.#gate, { ...inbound, body: NO_BODY }, exchange).catch((error: unknown) =>
+          this.#fault(exchange, error),
+        );
+        return;
+      case 'DELETE':
+        void endSession(this.#gate, { ...inbound, body: NO_BODY }, exchange).catch((error: unknown) =>
+          this.#fault(exchange, error),
+        );
+        return;
+      default:
+        response.writeHead(405, { allow: 'GET, POST, DELETE', 'content-length': 0 });
+        response.end();
+    }
+  }
+
+  #post(
+    request: IncomingMessage,
+    response: ServerResponse,
+    inbound: Omit<Inbound, 'body'>,
+    exchange: HttpExchange,
+  ): void {
+    const problem = contentProblem(request);
+    if (problem !== undefined) {
+      refuse(response, 415, problem);
+      return;
+    }
+    const { maxBody } = this.#options;
+    if (Number(request.headers['content-length'] ?? 0) > maxBody) {
+      refuse(response, 413, `The body is larger than ${maxBody} bytes (setting max_body).`);
+      return;
+    }
+    let chunks: Buffer[] = [];
+    let size = 0;
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBody) chunks.push(chunk);
+      else if (!response.headersSent) {
+        chunks = [];
+        refuse(response, 413, `The body is larger than ${maxBody} bytes (setting max_body).`);
+      }
+    });
+    request.on('end', () => {
+      if (size > maxBody) return;
+      const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
+      void handle(this.#gate, { ...inbound, body }, exchange);
+    });
+  }
+
+  /** The same answer for all reasons, with no hint which; the reason is only counted. */
+  #unauthorized(response: ServerResponse, source: string, reason: string): void {
+    const wait = this.#refusals.add(source, reason);
+    this.#gate.metrics.unauthorized();
+    const requestId = this.#gate.newRequestId();
+    const answer = (): void => {
+      const body = errorAnswer(
+        undefined,
+        -32001,
+        `Unauthorized. Ask for a grant on this server, and send its token as "Authorization: Bearer gh_…". Request ${requestId}.`,
+      );
+      response.writeHead(401, {
+        'www-authenticate': 'Bearer realm="gatehouse"',
+        'content-type': 'application/json',
+        'content-length': body.length,
+        connection: 'close',
+      });
+      response.end(body);
+    };
+    if (wait === 0) answer();
+    else setTimeout(answer, wait);
+  }
+
+  #fault(exchange: HttpExchange, error: unknown): void {
+    this.#gate.metrics.fault(error);
+    exchange.end(500);
+  }
+}
+
+/** Revocation holds from the next message, and open streams end within one second (spec: gateway §3). */
+const RECHECK_MS = 900;
+
+class LiveStreams {
+  readonly #open = new Map<ServerResponse, () => boolean>();
+  #timer: NodeJS.Timeout | undefined;
+
+  add(response: ServerResponse, holds: () => boolean): void {
+    this.#open.set(response, holds);
+    response.once('close', () => this.#open.delete(response));
+    this.#timer ??= setInterval(() => this.#recheck(), RECHECK_MS).unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    for (const response of this.#open.keys()) response.end();
+  }
+
+  #recheck(): void {
+    for (const [response, holds] of this.#open) {
+      if (!holds()) response.destroy();
+    }
+  }
+}
+
+const NO_BODY = new Uint8Array(0);
+
+/** Two Authorization headers: which one counts would be a guess, so neither does. */
+function oneAuthorization(request: IncomingMessage): string | undefined {
+  const raw = request.rawHeaders;
+  let count = 0;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] as string;
+    if (name.length === 13 && name.toLowerCase() === 'authorization') count += 1;
+  }
+  return count === 1 ? request.headers.authorization : undefined;
+}
+
+function contentProblem(request: IncomingMessage): string | undefined {
+  const type = request.headers['content-type'] ?? '';
+  if (!/^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i.test(type)) {
+    return 'Send one JSON-RPC message with Content-Type: application/json (UTF-8).';
+  }
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity') return 'Send the body without Content-Encoding.';
+  return undefined;
+}
+
+/** The body that was not read makes the connection useless for another request. */
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const body = errorAnswer(undefined, CODE.invalidRequest, message);
+  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, connection: 'close' });
+  response.end(body);
+}

@@ -1,0 +1,77 @@
+// What the choke point works with. Made once by gateway.ts; nothing in it changes while a call runs but what says so.
+import type { AuditLog, Durability } from '../audit/log.ts';
+import type { Counters } from '../limits/counters.ts';
+import type { Metrics } from '../metrics.ts';
+import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
+import type { IntakeReport, ObservedTool } from '../services.ts';
+import type { Upstream } from '../upstreams/upstream.ts';
+import type { ProtocolHeaders } from './exchange.ts';
+import type { ServerRequestIds } from './inbound.ts';
+import type { SeenDefinitions } from './seen.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface Gate {
+  readonly directory: Directory;
+  readonly audit: AuditLog;
+  readonly counters: Counters;
+  readonly sessions: Sessions;
+  readonly serverRequests: ServerRequestIds;
+  readonly seen: SeenDefinitions;
+  readonly metrics: Metrics;
+  readonly clock: () => number;
+  readonly newRequestId: () => string;
+  readonly limits: { maxDepth: number; callDeadline: number };
+  readonly durability: 'class' | 'fsync' | 'commit';
+  /** The transport of a server as it is now. */
+  upstream(entry: ServerEntry): Upstream;
+  /** Stores definitions that were not seen before, before the page that showed them goes on (spec: gateway §6). */
+  intake(slug: string, observed: readonly ObservedTool[]): Promise<IntakeReport>;
+  /** Answers a request of the upstream that its settings do not let through. */
+  answerUpstream(
+    entry: ServerEntry,
+    answer: { body: Uint8Array; session: string | undefined; lane: string; version: string | undefined },
+  ): void;
+  /** The server says that its tools changed: they are read again, behind the call. */
+  toolsChanged(slug: string): void;
+}
+
+/** One message of a client, authenticated and not yet looked into. */
+export interface Inbound {
+  readonly grant: GrantEntry;
+  readonly body: Uint8Array;
+  readonly headers: ProtocolHeaders;
+  /** Remote address as configured; empty for stdio. */
+  readonly source: string;
+  /** A client on stdio has one session and sends no id for it: the one that its `initialize` opened. */
+  readonly stdio?: { session?: string };
+}
+
+/** The gateway's own identity, under which its own messages pass the same door (P1). */
+export const GATEHOUSE = 'gatehouse';
+
+export function gatehouseGrant(entry: ServerEntry): GrantEntry {
+  return {
+    id: GATEHOUSE,
+    label: GATEHOUSE,
+    identityId: GATEHOUSE,
+    identityName: GATEHOUSE,
+    caller: {
+      identity: { id: GATEHOUSE, name: GATEHOUSE, groups: [] },
+      grant: { id: GATEHOUSE, label: GATEHOUSE, attributes: {} },
+      server: { slug: entry.server.slug },
+    },
+    entry,
+    policy: undefined,
+  };
+}
+
+export function isGatehouse(grant: GrantEntry): boolean {
+  return grant.id === GATEHOUSE;
+}
+
+/** P3: read-class calls survive the death of the process, everything above survives power loss, unless set otherwise. */
+export function durabilityOf(gate: Gate, read: boolean): Durability {
+  if (gate.durability === 'fsync') return 'power';
+  if (gate.durability === 'commit') return 'process';
+  return read ? 'process' : 'power';
+}

@@ -1,0 +1,126 @@
+// Which headers of the client count, and whether they say what the body says (spec: gateway §4, headers).
+import type { IncomingMessage } from 'node:http';
+import { type JsonValue, LEGACY_VERSIONS, type Message, META, MODERN_VERSION, readString, type Span } from '@gatehouse/wire';
+import type { ServedTool } from '../model.ts';
+import type { ProtocolHeaders } from './exchange.ts';
+
+/** Reads the protocol headers; everything else of the client stays here. */
+export function protocolHeaders(request: IncomingMessage): ProtocolHeaders {
+  const given = request.headers;
+  const params: Record<string, string> = {};
+  for (const name in given) {
+    if (name.startsWith('mcp-param-')) {
+      const value = given[name];
+      if (typeof value === 'string') params[name] = value;
+    }
+  }
+  const read = (name: string): string | undefined => {
+    const value = given[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  const headers: { -readonly [K in keyof ProtocolHeaders]: ProtocolHeaders[K] } = { params };
+  const session = read('mcp-session-id');
+  if (session !== undefined) headers.session = session;
+  const version = read('mcp-protocol-version');
+  if (version !== undefined) headers.version = version;
+  const method = read('mcp-method');
+  if (method !== undefined) headers.method = method;
+  const name = read('mcp-name');
+  if (name !== undefined) headers.name = name;
+  const lastEventId = read('last-event-id');
+  if (lastEventId !== undefined) headers.lastEventId = lastEventId;
+  return headers;
+}
+
+/** The same headers on their way upstream; the session id is not among them, for the upstream has its own. */
+export function forwardedHeaders(headers: ProtocolHeaders): Record<string, string> {
+  const out: Record<string, string> = { ...headers.params };
+  if (headers.version !== undefined) out['mcp-protocol-version'] = headers.version;
+  if (headers.method !== undefined) out['mcp-method'] = headers.method;
+  if (headers.name !== undefined) out['mcp-name'] = headers.name;
+  if (headers.lastEventId !== undefined) out['last-event-id'] = headers.lastEventId;
+  return out;
+}
+
+/** The era of a message is the presence of the version in its `_meta` (spec: gateway §4). */
+export function protocolVersionOf(message: Message): string | undefined {
+  const span = message.meta?.get(META.protocolVersion);
+  return span !== undefined && message.bytes[span.start] === 0x22 ? readString(message.bytes, span) : undefined;
+}
+
+const KNOWN_VERSIONS: ReadonlySet<string> = new Set(LEGACY_VERSIONS);
+
+/** A version that is not spoken here, or a header that contradicts the body's version. */
+export function versionMismatch(
+  headers: ProtocolHeaders,
+  version: string | undefined,
+): { kind: 'mismatch' | 'version'; detail: string } | undefined {
+  if (version === undefined) {
+    // Legacy clients may leave the header out, or send the version that was negotiated (research: mcp §4.2).
+    if (headers.version === undefined || KNOWN_VERSIONS.has(headers.version)) return undefined;
+    return headers.version === MODERN_VERSION
+      ? { kind: 'mismatch', detail: `The header MCP-Protocol-Version is ${MODERN_VERSION}, but params._meta has no version` }
+      : { kind: 'version', detail: `The protocol version ${JSON.stringify(headers.version)} is not supported` };
+  }
+  if (version !== MODERN_VERSION) {
+    return { kind: 'version', detail: `The protocol version ${JSON.stringify(version)} is not supported` };
+  }
+  if (headers.version !== version) {
+    return { kind: 'mismatch', detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta' };
+  }
+  if (headers.session !== undefined) {
+    return { kind: 'mismatch', detail: `Revision ${MODERN_VERSION} has no sessions; leave Mcp-Session-Id out` };
+  }
+  return undefined;
+}
+
+/** What a header of revision 2026-07-28 says otherwise than the body; the body is what was judged. */
+export function headerMismatch(message: Message, headers: ProtocolHeaders): string | undefined {
+  if (message.kind === 'response') return undefined;
+  if (headers.method !== message.method) return 'the header Mcp-Method is missing or is not the method of the body';
+  const named = message.name ?? message.uri;
+  if (named !== undefined && (headers.name === undefined || decodeHeader(headers.name) !== named)) {
+    return 'the header Mcp-Name is missing or is not the name in the body';
+  }
+  return undefined;
+}
+
+/** `Mcp-Param-*` of a call against its arguments: a header that names a declared parameter must carry its value. */
+export function paramMismatch(tool: ServedTool, args: JsonValue | undefined, headers: ProtocolHeaders): string | undefined {
+  for (const [header, property] of declaredHeaders(tool.inputSchema)) {
+    const given = headers.params[header];
+    const value = (args as Record<string, unknown> | undefined)?.[property];
+    const expected = value === undefined || value === null ? undefined : plain(value);
+    const actual = given === undefined ? undefined : decodeHeader(given);
+    if (actual !== expected) return `the header ${header} does not carry the argument ${property}`;
+  }
+  return undefined;
+}
+
+function plain(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
+/** Header name (lower case) → property, from `x-mcp-header` of the pinned schema's properties. */
+function declaredHeaders(schema: unknown): Map<string, string> {
+  const found = new Map<string, string>();
+  const properties = (schema as { properties?: unknown } | null)?.properties;
+  if (typeof properties !== 'object' || properties === null) return found;
+  for (const [name, property] of Object.entries(properties)) {
+    const header = (property as { 'x-mcp-header'?: unknown } | null)?.['x-mcp-header'];
+    if (typeof header === 'string') found.set(`mcp-param-${header.toLowerCase()}`, name);
+  }
+  return found;
+}
+
+const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
+
+/** Values that are not plain visible ASCII travel in base64 (revision 2026-07-28, SEP-2243). */
+function decodeHeader(value: string): string {
+  const match = SENTINEL.exec(value);
+  return match?.[1] === undefined ? value : Buffer.from(match[1], 'base64').toString('utf8');
+}
+
+export function rawSpan(message: Message, span: Span): Uint8Array {
+  return message.bytes.subarray(span.start, span.end);
+}

@@ -1,0 +1,145 @@
+// Which judgement a message gets: the policy engine decides, this only finds out what to ask it.
+import {
+  type Caller,
+  type Decision,
+  judge,
+  judgePrompt,
+  judgeResource,
+  type JudgeContext,
+} from '@gatehouse/policy';
+import { type JsonValue, type Message, type ClientMethod, objectMembers, readString, readValue } from '@gatehouse/wire';
+import type { GrantEntry, ServedTool } from '../model.ts';
+import { isGatehouse } from './gate.ts';
+import type { Session } from './sessions.ts';
+
+export interface Judgement {
+  decision: Decision;
+  tool?: ServedTool;
+  toolName?: string;
+  /** Parsed arguments of a tool call, for the record. */
+  arguments?: JsonValue;
+  /** Nothing above the class read can come of it. */
+  read: boolean;
+}
+
+const ALLOWED: Decision = { outcome: 'allow', rule: '', charges: [], warnings: [] };
+
+/** The call's context: the grant's own, with what this session adds. */
+export function callerOf(grant: GrantEntry, session: Session | undefined): Caller {
+  if (session === undefined) return grant.caller;
+  return { ...grant.caller, session: session.id, ...(session.client === undefined ? {} : { client: session.client }) };
+}
+
+/** Any exception on the way is a denial with its own record (P5). */
+export function judgeMessage(
+  grant: GrantEntry,
+  message: Message,
+  rule: ClientMethod | undefined,
+  session: Session | undefined,
+  now: number,
+): Judgement {
+  try {
+    return judgement(grant, message, rule, session, now);
+  } catch {
+    return { decision: denial('(internal error)', 'The call could not be judged, so it was not made.'), read: true };
+  }
+}
+
+function judgement(
+  grant: GrantEntry,
+  message: Message,
+  rule: ClientMethod | undefined,
+  session: Session | undefined,
+  now: number,
+): Judgement {
+  const method = message.method ?? '';
+  if (rule === undefined) {
+    // A vendor method that the server's settings list: it may do anything.
+    return { decision: isGatehouse(grant) ? refusedForGatehouse(method) : ALLOWED, read: false };
+  }
+  if (rule.action !== 'judge') return { decision: ALLOWED, read: true };
+  if (isGatehouse(grant)) return { decision: refusedForGatehouse(method), read: true };
+  const context: JudgeContext = {
+    caller: callerOf(grant, session),
+    now,
+    toleratedArguments: grant.entry.toleratedArguments,
+  };
+  if (method === 'tools/call') return judgeTool(grant, message, context);
+  if (method === 'subscriptions/listen') return judgeSubscription(grant, message, context);
+  if (grant.policy === undefined) return { decision: denial('(no policy)', 'This grant has no policy.'), read: true };
+  const subject = subjectOf(message);
+  if (subject?.kind === 'resource') return { decision: judgeResource(grant.policy, subject.name, context), read: true };
+  if (subject?.kind === 'prompt') return { decision: judgePrompt(grant.policy, subject.name, context), read: true };
+  return { decision: denial('(arguments)', `${method} does not say what it is about.`), read: true };
+}
+
+function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): Judgement {
+  const name = message.name ?? '';
+  if (message.params?.has('task') === true) {
+    const reason = 'Task-augmented calls do not pass this gateway; call the tool without "task".';
+    return { decision: denial('(task)', reason), toolName: name, read: true };
+  }
+  const tool = grant.entry.tools.get(name);
+  const args: JsonValue =
+    message.argumentsSpan === undefined ? {} : readValue(message.bytes, message.argumentsSpan);
+  const decision = judge(grant.policy, grant.entry.tools, { tool: name, arguments: args }, context);
+  return {
+    decision,
+    toolName: name,
+    arguments: args,
+    read: tool?.class === 'read',
+    ...(tool === undefined ? {} : { tool }),
+  };
+}
+
+/** A subscription names the resources it watches; lists that change say nothing of what is in them. */
+function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeContext): Judgement {
+  const span = message.params?.get('notifications');
+  const filter = span === undefined ? {} : (readValue(message.bytes, span) as { resourceSubscriptions?: unknown } | null);
+  const uris = filter?.resourceSubscriptions ?? [];
+  if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) {
+    return { decision: denial('(arguments)', 'resourceSubscriptions must be an array of URIs.'), read: true };
+  }
+  if (grant.policy === undefined) return { decision: denial('(no policy)', 'This grant has no policy.'), read: true };
+  for (const uri of uris) {
+    const decision = judgeResource(grant.policy, uri, context);
+    if (decision.outcome === 'deny') return { decision, read: true };
+  }
+  return { decision: ALLOWED, read: true };
+}
+
+/** The resource or prompt that a message is about; `completion/complete` names it in `ref`. */
+function subjectOf(message: Message): { kind: 'resource' | 'prompt'; name: string } | undefined {
+  if (message.method === 'completion/complete') {
+    const span = message.params?.get('ref');
+    if (span === undefined || message.bytes[span.start] !== 0x7b) return undefined;
+    const ref = objectMembers(message.bytes, span);
+    const read = (key: string): string | undefined => {
+      const value = ref.get(key);
+      return value !== undefined && message.bytes[value.start] === 0x22 ? readString(message.bytes, value) : undefined;
+    };
+    const type = read('type');
+    if (type === 'ref/prompt') return named('prompt', read('name'));
+    if (type === 'ref/resource') return named('resource', literalPrefix(read('uri')));
+    return undefined;
+  }
+  return message.uri !== undefined ? { kind: 'resource', name: message.uri } : named('prompt', message.name);
+}
+
+function named(kind: 'resource' | 'prompt', name: string | undefined): { kind: typeof kind; name: string } | undefined {
+  return name === undefined ? undefined : { kind, name };
+}
+
+/** Templates are judged by their literal prefix (spec: policy §8). */
+export function literalPrefix(template: string | undefined): string | undefined {
+  const brace = template?.indexOf('{') ?? -1;
+  return brace < 0 ? template : template?.slice(0, brace);
+}
+
+function refusedForGatehouse(method: string): Decision {
+  return denial('(gatehouse)', `The gateway itself does not send ${method}.`);
+}
+
+export function denial(rule: string, reason: string): Extract<Decision, { outcome: 'deny' }> {
+  return { outcome: 'deny', rule, reason, concealed: false, failures: [] };
+}

@@ -1,0 +1,95 @@
+// What the log says of a message (spec: audit). Built on the path of every call, so it holds no more than that.
+import { canonicalize } from '@gatehouse/wire';
+import type { CallRecord, DecisionRecord, LimitRecord, ResultRecord } from '../audit/record.ts';
+import type { Receipt } from '../limits/counters.ts';
+import type { CallState } from './call.ts';
+import type { Inbound } from './gate.ts';
+import type { Judgement } from './judgement.ts';
+import type { Session } from './sessions.ts';
+
+export function baseRecord(inbound: Inbound, requestId: string): Omit<CallRecord, 'kind'> {
+  const { grant } = inbound;
+  return {
+    requestId,
+    grant: { id: grant.id, label: grant.label },
+    identity: { id: grant.identityId, name: grant.identityName },
+    server: grant.entry.server.slug,
+    ...(inbound.source === '' ? {} : { source: inbound.source }),
+  };
+}
+
+function callRecord(call: CallState, judgement: Judgement): Omit<CallRecord, 'kind'> {
+  const record: Omit<CallRecord, 'kind'> & { -readonly [K in keyof CallRecord]?: CallRecord[K] } = baseRecord(
+    call.inbound,
+    call.requestId,
+  );
+  if (call.message.method !== undefined) record.method = call.message.method;
+  if (call.session !== undefined) {
+    record.session = sessionLabel(call.session);
+    if (call.session.client !== undefined) record.client = `${call.session.client.name}/${call.session.client.version}`;
+  }
+  if (judgement.toolName !== undefined) record.tool = judgement.toolName;
+  if (judgement.tool !== undefined) record.definition = judgement.tool.digest;
+  const subject = call.message.uri ?? (judgement.toolName === undefined ? call.message.name : undefined);
+  if (subject !== undefined) record.detail = { subject };
+  if (judgement.arguments !== undefined) {
+    record.arguments = call.gate.audit.digestArguments(judgement.arguments, canonicalize(judgement.arguments));
+  }
+  return record;
+}
+
+/** Enough to tell sessions apart; the sealed id itself stays out of the log. */
+export function sessionLabel(session: Session): string {
+  return session.id.slice(4, 20);
+}
+
+function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
+  const { decision } = judgement;
+  const { policyName, policyVersion } = call.inbound.grant;
+  return {
+    outcome: decision.outcome,
+    ...(decision.rule === '' ? {} : { rule: decision.rule }),
+    ...(decision.outcome === 'deny' ? { message: decision.reason } : {}),
+    ...(policyName === undefined ? {} : { policy: { id: policyName, version: policyVersion ?? 0 } }),
+  };
+}
+
+/** The one record of what is answered at once, or goes on without being able to act. */
+export function decisionRecord(call: CallState, judgement: Judgement): CallRecord {
+  const record: CallRecord = { ...callRecord(call, judgement), kind: 'decision', decision: decisionOf(call, judgement) };
+  const { decision } = judgement;
+  if (decision.outcome === 'deny' && decision.failures.length > 1) {
+    record.detail = { ...record.detail, failures: decision.failures.map(({ pointer, value }) => ({ pointer, value })) };
+  }
+  return record;
+}
+
+/** Written before the first byte goes upstream; says what was reserved. */
+export function intentRecord(
+  call: CallState,
+  judgement: Judgement,
+  receipt: Receipt | undefined,
+  deadline: number,
+): CallRecord {
+  const decision = decisionOf(call, judgement);
+  const { decision: judged } = judgement;
+  return {
+    ...callRecord(call, judgement),
+    kind: 'intent',
+    decision: { ...decision, ...(receipt === undefined ? {} : { limits: limitsOf(receipt) }), deadline },
+    ...(judged.outcome === 'allow' && judged.warnings.length > 0 ? { detail: { warnings: judged.warnings } } : {}),
+  };
+}
+
+function limitsOf(receipt: Receipt): LimitRecord[] {
+  return receipt.charges.map(({ charge, slice }) => ({ key: charge.key, units: charge.amount, slice }));
+}
+
+export function outcomeRecord(call: CallState, outcome: string, result: ResultRecord, message?: string): CallRecord {
+  return {
+    ...baseRecord(call.inbound, call.requestId),
+    kind: 'outcome',
+    decision: { outcome, ...(message === undefined ? {} : { message }) },
+    result,
+  };
+}

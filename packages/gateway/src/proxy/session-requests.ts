@@ -1,0 +1,90 @@
+// GET and DELETE of a session: the stream of messages that belong to no call, and the end of the session. Same
+// identity, same session check, same log and same way back as `call.ts`; neither can act on the upstream.
+import type { Message } from '@gatehouse/wire';
+import type { CallState } from './call.ts';
+import type { ClientExchange } from './exchange.ts';
+import type { Gate, Inbound } from './gate.ts';
+import { forwardedHeaders } from './headers.ts';
+import { baseRecord, sessionLabel } from './records.ts';
+import { Relay } from './relay.ts';
+import type { Session } from './sessions.ts';
+
+/** A GET has no message; the way back only asks it for its id and method. */
+const NO_MESSAGE: Message = {
+  ok: true,
+  side: 'client',
+  kind: 'notification',
+  inexactNumbers: false,
+  bytes: new Uint8Array(0),
+  maxDepth: 0,
+};
+
+export async function openStream(gate: Gate, inbound: Inbound, client: ClientExchange): Promise<void> {
+  const session = sessionOf(gate, inbound);
+  const child = inbound.grant.entry.server.transport.kind === 'stdio';
+  // An upstream without sessions may still have a stream; a child's stream belongs to a session.
+  if (session === undefined && (child || inbound.headers.session !== undefined)) {
+    client.end(inbound.headers.session === undefined ? 405 : 404);
+    return;
+  }
+  if (!(await recorded(gate, inbound, session, 'GET'))) {
+    client.end(503);
+    return;
+  }
+  const lane = session?.lane ?? `grant:${inbound.grant.id}`;
+  const call: CallState = {
+    gate,
+    inbound,
+    client,
+    requestId: gate.newRequestId(),
+    message: NO_MESSAGE,
+    id: undefined,
+    modern: false,
+    session,
+    lane,
+  };
+  const relay = new Relay(call, { acts: false, receipt: undefined, deadline: undefined, listening: true });
+  relay.start(
+    gate.upstream(inbound.grant.entry).listen(session?.upstream, lane, forwardedHeaders(inbound.headers), relay),
+  );
+}
+
+export async function endSession(gate: Gate, inbound: Inbound, client: ClientExchange): Promise<void> {
+  const session = sessionOf(gate, inbound);
+  if (session === undefined) {
+    client.end(inbound.headers.session === undefined ? 400 : 404);
+    return;
+  }
+  if (!(await recorded(gate, inbound, session, 'DELETE'))) {
+    client.end(503);
+    return;
+  }
+  gate.sessions.end(session);
+  await gate.upstream(inbound.grant.entry).endSession(session.upstream, session.lane);
+  client.end(200);
+}
+
+function sessionOf(gate: Gate, inbound: Inbound): Session | undefined {
+  const { session: id } = inbound.headers;
+  if (id === undefined) return undefined;
+  const session = gate.sessions.open(id, inbound.grant, inbound.grant.entry.server.transport.kind === 'stdio');
+  return session !== undefined && gate.upstream(inbound.grant.entry).knows(session.lane) ? session : undefined;
+}
+
+function recorded(gate: Gate, inbound: Inbound, session: Session | undefined, method: string): Promise<boolean> {
+  return gate.audit
+    .append(
+      {
+        ...baseRecord(inbound, gate.newRequestId()),
+        kind: 'decision',
+        method,
+        ...(session === undefined ? {} : { session: sessionLabel(session) }),
+        decision: { outcome: 'allow' },
+      },
+      'process',
+    )
+    .then(
+      () => true,
+      () => false,
+    );
+}

@@ -1,0 +1,131 @@
+// Session ids of the gateway's own: sealed, so that any process with the key opens them and none stores them (spec: gateway §4).
+import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
+import type { GrantEntry } from '../model.ts';
+
+export interface Session {
+  /** What the client sends as `Mcp-Session-Id`. */
+  readonly id: string;
+  /** The upstream's own id; absent for stdio. */
+  readonly upstream?: string;
+  /** The stdio child that this session lives in, and the process that owns the child. */
+  readonly lane: string;
+  readonly process: string;
+  readonly grant: string;
+  readonly identity: string;
+  readonly server: string;
+  readonly revision: number;
+  /** As the client asked for it; an upstream may have settled on an older one. */
+  readonly version?: string;
+  readonly client?: { name: string; version: string };
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+}
+
+export type SessionFields = Omit<Session, 'id' | 'expiresAt' | 'process'>;
+
+const PREFIX = 'gs1_';
+const NONCE = 12;
+const TAG = 16;
+const AAD = Buffer.from('gatehouse session v1');
+/** Opened ids that are kept at hand; opening one again costs a few microseconds. */
+const CACHE = 10_000;
+
+export class Sessions {
+  readonly #key: KeyObject;
+  readonly #clock: () => number;
+  readonly #lifetime: number;
+  readonly #process: string;
+  readonly #opened = new Map<string, Session>();
+  /** Ended ids, until they would have expired. */
+  readonly #ended = new Map<string, number>();
+
+  /**
+   * @param lifetime milliseconds
+   * @param processId names this process, for what lives in one process only
+   */
+  constructor(key: KeyObject, clock: () => number, lifetime: number, processId: string) {
+    this.#key = key;
+    this.#clock = clock;
+    this.#lifetime = lifetime;
+    this.#process = processId;
+  }
+
+  seal(fields: SessionFields): Session {
+    const body = { ...fields, process: this.#process, expiresAt: this.#clock() + this.#lifetime };
+    const id = PREFIX + sealText(this.#key, JSON.stringify(body), AAD);
+    const session = { id, ...body };
+    this.#remember(session);
+    return session;
+  }
+
+  /**
+   * The session, if it holds for this grant on this server as it is now; unknown, foreign, expired and ended ones are
+   * all `undefined` (answered 404 without saying which).
+   * @param inProcess it lives in one process (stdio), so that another process does not know it
+   */
+  open(id: string, grant: GrantEntry, inProcess: boolean): Session | undefined {
+    const session = this.#opened.get(id) ?? this.#unseal(id);
+    if (session === undefined) return undefined;
+    const { server } = grant.entry;
+    const holds =
+      session.expiresAt > this.#clock() &&
+      session.grant === grant.id &&
+      session.identity === grant.identityId &&
+      session.server === server.id &&
+      session.revision === server.revision &&
+      (!inProcess || session.process === this.#process) &&
+      !this.#ended.has(id);
+    return holds ? session : undefined;
+  }
+
+  end(session: Session): void {
+    const now = this.#clock();
+    for (const [id, until] of this.#ended) {
+      if (until > now) break;
+      this.#ended.delete(id);
+    }
+    this.#ended.set(session.id, session.expiresAt);
+    this.#opened.delete(session.id);
+  }
+
+  #unseal(id: string): Session | undefined {
+    if (!id.startsWith(PREFIX) || id.length > 4_096) return undefined;
+    const text = openText(this.#key, id.slice(PREFIX.length), AAD);
+    if (text === undefined) return undefined;
+    const session = { id, ...(JSON.parse(text) as Omit<Session, 'id'>) };
+    this.#remember(session);
+    return session;
+  }
+
+  #remember(session: Session): void {
+    this.#opened.set(session.id, session);
+    if (this.#opened.size > CACHE) {
+      const oldest = this.#opened.keys().next();
+      if (!oldest.done) this.#opened.delete(oldest.value);
+    }
+  }
+}
+
+/** AES-256-GCM with a random nonce, in base64url: for what a client keeps for the gateway. */
+export function sealText(key: KeyObject, text: string, aad: Buffer): string {
+  const nonce = randomBytes(NONCE);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  cipher.setAAD(aad);
+  const body = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
+  return body.toString('base64url');
+}
+
+/** Undefined for anything that this key did not seal for this purpose. */
+export function openText(key: KeyObject, sealed: string, aad: Buffer): string | undefined {
+  const body = Buffer.from(sealed, 'base64url');
+  // base64url decoding is lenient; a second spelling of an id must not be an id.
+  if (body.length <= NONCE + TAG || body.toString('base64url') !== sealed) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', key, body.subarray(0, NONCE));
+  decipher.setAAD(aad);
+  decipher.setAuthTag(body.subarray(body.length - TAG));
+  try {
+    return decipher.update(body.subarray(NONCE, body.length - TAG), undefined, 'utf8') + decipher.final('utf8');
+  } catch {
+    return undefined;
+  }
+}

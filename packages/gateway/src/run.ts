@@ -1,0 +1,257 @@
+// `gatehouse run`: the same door for one local client on stdin and stdout, and one server (spec: gateway §4). No port.
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LineSplitter } from '@gatehouse/net';
+import { parsePolicyText } from '@gatehouse/policy';
+import type { Settings } from './config.ts';
+import { GatehouseError } from './errors.ts';
+import { AUDIT_FOLDER, openGateway } from './gateway.ts';
+import type { Actor, GrantEntry } from './model.ts';
+import { CODE, errorAnswer } from './proxy/answers.ts';
+import { handle } from './proxy/call.ts';
+import { openStream } from './proxy/session-requests.ts';
+import { type LineWriter, StdioExchange } from './proxy/stdio-exchange.ts';
+import type { ObservedTool } from './services.ts';
+
+export interface RunOptions {
+  settings: Settings;
+  env: Readonly<Record<string, string | undefined>>;
+  /** A policy document, JSON or YAML. Without one everything that reads is allowed, and nothing else. */
+  policyFile?: string;
+  /** Reloads the policy when its file changes; one that is not valid is refused and the old one stays. */
+  watch: boolean;
+  command: string;
+  args: readonly string[];
+  cwd?: string;
+  /** Passed on to the child beside the clean environment. */
+  environment: Readonly<Record<string, string>>;
+  stdin: NodeJS.ReadableStream;
+  stdout: NodeJS.WritableStream;
+  /** Sentences for the person who looks at standard error. */
+  say: (line: string) => void;
+  /** Resolves when the process is asked to end. */
+  stop: Promise<void>;
+}
+
+/** Read-class tools, unlisted ones denied: what a run without a policy file may do. */
+const READ_ONLY_POLICY = {
+  version: '1',
+  default: 'deny',
+  list: 'allowed',
+  classes: { read: {} },
+  resources: { allow: ['*'] },
+  prompts: { allow: ['*'] },
+};
+
+const ACTOR: Actor = { kind: 'gatehouse', id: 'run' };
+const SLUG = 'local';
+const POLICY = 'run';
+
+/** @returns the exit code */
+export async function runStdio(options: RunOptions): Promise<number> {
+  const home = join(options.settings.data, 'run');
+  const pins = new Pins(join(home, 'pins'), options);
+  // What `serve` keeps in a store is the policy file and the pins here; the store of one run is of that run alone.
+  const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-run-'));
+  const gateway = await openGateway(
+    { ...options.settings, data: scratch, log_level: 'silent' },
+    { env: options.env, auditDir: join(home, AUDIT_FOLDER) },
+  );
+  try {
+    const { services } = gateway;
+    await services.servers.create(
+      {
+        slug: SLUG,
+        transport: {
+          kind: 'stdio',
+          command: options.command,
+          args: options.args,
+          environment: options.environment,
+          ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        },
+        settings: {
+          children: { max: 4, idleSeconds: 86_400 },
+          // A person sits at this client, and it is the one that the child was made for.
+          serverRequests: { elicitation: true, sampling: false, roots: true },
+        },
+      },
+      ACTOR,
+    );
+    await acceptDefinitions(gateway, pins, options);
+    await services.policies.put(SLUG, POLICY, readPolicy(options.policyFile), undefined, ACTOR);
+    const { grant } = await services.grants.create(
+      { server: SLUG, identity: options.env.USER || 'local', policy: POLICY, label: 'run', token: false },
+      ACTOR,
+    );
+    const stopWatching = options.watch && options.policyFile !== undefined ? watchPolicy(options, services) : undefined;
+    await converse(gateway, grant.id, options);
+    stopWatching?.();
+    return 0;
+  } finally {
+    await gateway.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+type Gateway = Awaited<ReturnType<typeof openGateway>>;
+
+/** The first start accepts what it finds and says what that was; later ones compare with that. */
+async function acceptDefinitions(gateway: Gateway, pins: Pins, options: RunOptions): Promise<void> {
+  const { definitions } = gateway.services;
+  const known = pins.read();
+  if (known !== undefined) {
+    await definitions.intake(SLUG, known, { complete: true, accept: true, actor: ACTOR });
+    return;
+  }
+  const observed = await gateway.readTools(SLUG);
+  const report = await definitions.intake(SLUG, observed, { complete: true, accept: true, actor: ACTOR });
+  pins.write(observed);
+  const accepted = definitions.list(SLUG).filter((definition) => definition.state === 'accepted');
+  options.say(
+    `First start of this server: ${accepted.length} tools accepted: ${accepted.map((tool) => `${tool.name} (${tool.class})`).join(', ') || 'none'}.`,
+  );
+  for (const name of report.poisoned) options.say(`Not accepted, its definition holds poison: ${name}.`);
+}
+
+function readPolicy(file: string | undefined): unknown {
+  if (file === undefined) return READ_ONLY_POLICY;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new GatehouseError('policy_invalid', `The policy file ${file} cannot be read: ${(error as Error).message}`);
+  }
+  const parsed = parsePolicyText(text);
+  if (parsed.ok) return parsed.document;
+  throw new GatehouseError('policy_invalid', `The policy file ${file} cannot be read as JSON or YAML.`, parsed.problems);
+}
+
+function watchPolicy(options: RunOptions, services: Gateway['services']): () => void {
+  const file = options.policyFile as string;
+  let timer: NodeJS.Timeout | undefined;
+  const watcher = watch(file, { persistent: false }, () => {
+    clearTimeout(timer);
+    // Editors write in several steps.
+    timer = setTimeout(() => void reload(), 200);
+  });
+  async function reload(): Promise<void> {
+    try {
+      await services.policies.put(SLUG, POLICY, readPolicy(file), undefined, ACTOR);
+      options.say(`The policy ${file} was read again and holds from the next call.`);
+    } catch (error) {
+      const items = error instanceof GatehouseError ? error.items : [];
+      options.say(`The changed policy ${file} is refused, the one before it stays: ${(error as Error).message}`);
+      for (const item of items) options.say(`  ${item.pointer}: ${item.message}`);
+    }
+  }
+  return () => {
+    clearTimeout(timer);
+    watcher.close();
+  };
+}
+
+/** Moves messages until the client closes its end or the process is asked to stop. */
+async function converse(gateway: Gateway, grantId: string, options: RunOptions): Promise<void> {
+  const { gate } = gateway;
+  const out = lineWriter(options.stdout);
+  const state: { session?: string } = {};
+  const underWay = new Set<Promise<void>>();
+  const onSession = (id: string): void => {
+    state.session = id;
+    const grant = gate.directory.grant(grantId);
+    if (grant !== undefined) {
+      const headers = { session: id, params: {} };
+      void openStream(gate, { grant, headers, body: new Uint8Array(0), source: '' }, new StdioExchange(out, () => {}));
+    }
+  };
+  const receive = (line: Uint8Array): void => {
+    const grant: GrantEntry | undefined = gate.directory.grant(grantId);
+    if (grant === undefined) {
+      out.write(errorAnswer(undefined, CODE.internal, 'The grant of this run has ended.'));
+      return;
+    }
+    const exchange = new StdioExchange(out, onSession);
+    const stdio = state.session === undefined ? {} : { session: state.session };
+    const done = handle(gate, { grant, body: new Uint8Array(line), headers: { params: {} }, source: '', stdio }, exchange);
+    underWay.add(done);
+    void done.finally(() => underWay.delete(done));
+  };
+  const splitter = new LineSplitter({
+    maxLineBytes: options.settings.max_body,
+    onLine: receive,
+    onOversize: () =>
+      out.write(errorAnswer(undefined, CODE.invalidRequest, `A message is larger than ${options.settings.max_body} bytes.`)),
+  });
+  const ended = new Promise<void>((resolve) => {
+    options.stdin.on('data', (chunk: Buffer) => splitter.push(chunk));
+    options.stdin.once('end', () => {
+      splitter.end();
+      resolve();
+    });
+    options.stdin.once('error', () => resolve());
+  });
+  await Promise.race([ended, options.stop]);
+  await Promise.allSettled(underWay);
+}
+
+function lineWriter(stdout: NodeJS.WritableStream): LineWriter {
+  let closed = false;
+  // A client that left closes the pipe; what is still to be said has nobody to hear it.
+  stdout.on('error', () => {
+    closed = true;
+  });
+  return {
+    get closed() {
+      return closed;
+    },
+    write(line) {
+      if (closed) return true;
+      stdout.write(line);
+      return stdout.write('\n');
+    },
+    onDrain(listener) {
+      stdout.on('drain', listener);
+    },
+  };
+}
+
+/** The accepted definitions of one command line, kept beside the log. */
+class Pins {
+  readonly #folder: string;
+  readonly #file: string;
+
+  constructor(folder: string, options: Pick<RunOptions, 'command' | 'args' | 'cwd'>) {
+    const name = createHash('sha256')
+      .update(JSON.stringify([options.command, options.args, options.cwd ?? null]))
+      .digest('hex');
+    this.#folder = folder;
+    this.#file = join(folder, `${name.slice(0, 32)}.json`);
+  }
+
+  read(): ObservedTool[] | undefined {
+    let text: string;
+    try {
+      text = readFileSync(this.#file, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new GatehouseError('store_unavailable', `The accepted definitions in ${this.#file} cannot be read: ${(error as Error).message}`);
+    }
+    try {
+      const { tools } = JSON.parse(text) as { tools: string[] };
+      return tools.map((tool) => ({ bytes: Buffer.from(tool, 'utf8'), value: JSON.parse(tool) as unknown }));
+    } catch {
+      throw new GatehouseError('store_unavailable', `${this.#file} is damaged. Delete it to look at the tools anew and accept them.`);
+    }
+  }
+
+  /** Whole or not at all: another run may read it at the same moment. */
+  write(tools: readonly ObservedTool[]): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    const part = `${this.#file}.${randomUUID()}`;
+    const texts = tools.map((tool) => Buffer.from(tool.bytes).toString('utf8'));
+    writeFileSync(part, `${JSON.stringify({ tools: texts }, null, 1)}\n`, { mode: 0o600 });
+    renameSync(part, this.#file);
+  }
+}

@@ -1,0 +1,355 @@
+// stdio upstreams (spec: gateway §4): one child per session, or per grant where the protocol has no sessions. Each
+// child is shared by whatever calls are under way in its lane, so ids and progress tokens are mapped on the way.
+import { Backoff, flattenNewlines, StdioChild, type StdioChildOptions } from '@gatehouse/net';
+import { type Message, type Span, readReply, readString, replaceCancelledId, replaceId, replaceProgressToken } from '@gatehouse/wire';
+import type { ServerEntry } from '../model.ts';
+import type { OutgoingMessage, Upstream, UpstreamExchange, UpstreamSink } from './upstream.ts';
+
+export interface StdioUpstreamOptions {
+  /** Largest line of a child, in bytes. */
+  maxResult: number;
+  clock: () => number;
+  /** Gets each line that is no JSON-RPC message, and the end of each child; for the program log. */
+  log: (event: string, detail: Record<string, unknown>) => void;
+}
+
+/** Messages that belong to no call and have no stream to go to; older ones are dropped. */
+const MAX_BACKLOG = 256;
+const STOP = { termAfterMs: 1_000, killAfterMs: 3_000 };
+
+interface Pending {
+  /** Raw id as the client wrote it. */
+  id: Uint8Array;
+  idKey: string;
+  progressToken: Uint8Array | undefined;
+  sink: UpstreamSink;
+}
+
+export class StdioUpstream implements Upstream {
+  readonly #entry: ServerEntry;
+  readonly #options: StdioUpstreamOptions;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #backoff = new Backoff();
+  #retryAt = 0;
+  #state = 'idle';
+  #closed = false;
+
+  constructor(entry: ServerEntry, options: StdioUpstreamOptions) {
+    if (entry.server.transport.kind !== 'stdio') throw new TypeError('not a server with a stdio transport');
+    this.#entry = entry;
+    this.#options = options;
+  }
+
+  /** Whether this process has a child for the lane: a session names its child, and no other child can go on for it. */
+  knows(lane: string): boolean {
+    return this.#lanes.has(lane);
+  }
+
+  send(message: OutgoingMessage, sink: UpstreamSink): UpstreamExchange {
+    const lane = this.#lane(message.lane);
+    if (typeof lane === 'string') {
+      queueMicrotask(() => sink.onFailure({ handedOver: false, message: lane }));
+      return IDLE_EXCHANGE;
+    }
+    return lane.send(message, sink);
+  }
+
+  listen(
+    _session: string | undefined,
+    laneId: string,
+    _headers: Readonly<Record<string, string>>,
+    sink: UpstreamSink,
+  ): UpstreamExchange {
+    const lane = this.#lanes.get(laneId);
+    if (lane === undefined) {
+      queueMicrotask(() => sink.onFailure({ handedOver: false, message: 'The session has ended.' }));
+      return IDLE_EXCHANGE;
+    }
+    return lane.listen(sink);
+  }
+
+  async endSession(_session: string | undefined, laneId: string): Promise<void> {
+    const lane = this.#lanes.get(laneId);
+    this.#lanes.delete(laneId);
+    await lane?.stop();
+  }
+
+  state(): string {
+    return this.#state;
+  }
+
+  /** The last lines of standard error of all children, oldest first. */
+  stderr(): string[] {
+    return [...this.#lanes.values()].flatMap((lane) => lane.stderr());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
+    this.#lanes.clear();
+  }
+
+  #lane(id: string): Lane | string {
+    const known = this.#lanes.get(id);
+    if (known !== undefined) return known;
+    if (this.#closed) return 'The gateway is stopping.';
+    const { settings, slug } = this.#entry.server;
+    if (this.#lanes.size >= settings.children.max) {
+      return `The server ${slug} has ${settings.children.max} processes running, which is its limit. Try again later.`;
+    }
+    const now = this.#options.clock();
+    if (now < this.#retryAt) {
+      return `The server ${slug} could not be started; it is tried again in ${Math.ceil((this.#retryAt - now) / 1000)} s.`;
+    }
+    const lane = new Lane(this.#entry, this.#options, (ok, why) => {
+      if (ok) {
+        this.#state = 'ok';
+        this.#backoff.reset();
+        return;
+      }
+      if (this.#lanes.get(id) === lane) this.#lanes.delete(id);
+      if (why !== undefined) {
+        this.#state = why;
+        this.#retryAt = this.#options.clock() + this.#backoff.failed(0);
+      }
+    });
+    this.#lanes.set(id, lane);
+    return lane;
+  }
+}
+
+const IDLE_EXCHANGE: UpstreamExchange = { resume() {}, abort() {} };
+
+/** One child and the calls under way on it. */
+class Lane {
+  readonly #options: StdioUpstreamOptions;
+  readonly #slug: string;
+  readonly #idleMs: number;
+  readonly #report: (ok: boolean, why?: string) => void;
+  readonly #pending = new Map<number, Pending>();
+  /** What waits for the child to start, in order. */
+  #waiting: (() => void)[] | undefined = [];
+  #child: StdioChild | undefined;
+  #listener: UpstreamSink | undefined;
+  #backlog: Uint8Array[] = [];
+  #nextId = 1;
+  #idle: NodeJS.Timeout | undefined;
+  #ended: string | undefined;
+
+  constructor(entry: ServerEntry, options: StdioUpstreamOptions, report: (ok: boolean, why?: string) => void) {
+    this.#options = options;
+    this.#slug = entry.server.slug;
+    this.#idleMs = entry.server.settings.children.idleSeconds * 1000;
+    this.#report = report;
+    const transport = entry.server.transport;
+    if (transport.kind !== 'stdio') throw new TypeError('not a server with a stdio transport');
+    const settings: StdioChildOptions = {
+      command: transport.command,
+      args: transport.args,
+      env: { ...transport.environment, ...entry.credentialEnvironment },
+      maxLineBytes: options.maxResult,
+      onLine: (line) => this.#onLine(line),
+      onOversize: () => options.log('oversized line', { server: this.#slug, limit: options.maxResult }),
+    };
+    if (transport.cwd !== undefined) settings.cwd = transport.cwd;
+    void this.#start(settings);
+    this.#touch();
+  }
+
+  async #start(settings: StdioChildOptions): Promise<void> {
+    const started = await StdioChild.start(settings);
+    if (!started.ok) {
+      this.#options.log('child not started', { server: this.#slug, error: started.error.message });
+      this.#end('The server could not be started.', started.error.message);
+      return;
+    }
+    const child = started.child;
+    this.#child = child;
+    if (this.#ended !== undefined) {
+      await child.stop(STOP);
+      return;
+    }
+    void child.exited.then((status) => {
+      const how = status.signal ?? `code ${status.code}`;
+      this.#options.log('child ended', { server: this.#slug, how, stderr: child.stderrLines().slice(-5) });
+      this.#end('The server’s process ended before it answered.', `its process ended (${how})`);
+    });
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    for (const write of waiting) write();
+  }
+
+  send(outgoing: OutgoingMessage, sink: UpstreamSink): UpstreamExchange {
+    this.#touch();
+    let bytes = outgoing.message.bytes;
+    let key: number | undefined;
+    if (outgoing.message.kind === 'request') {
+      key = this.#nextId++;
+      bytes = this.#mapRequest(outgoing.message, key, sink);
+    } else if (outgoing.message.method === 'notifications/cancelled') {
+      const mapped = this.#mapCancelled(outgoing.message);
+      if (mapped === undefined) {
+        // The call is over: its child has nothing to cancel.
+        queueMicrotask(() => sink.onEnd());
+        return IDLE_EXCHANGE;
+      }
+      bytes = mapped;
+    }
+    const write = (): void => {
+      if (key !== undefined && !this.#pending.has(key)) return;
+      const result = this.#ended === undefined ? this.#child?.write(flattenNewlines(bytes)) : undefined;
+      if (result?.written === true) {
+        sink.onHandedOver();
+        // Only requests are answered.
+        if (key === undefined) sink.onEnd();
+        return;
+      }
+      if (key !== undefined) this.#pending.delete(key);
+      sink.onFailure({
+        handedOver: false,
+        message: `The server could not be used: ${result?.reason ?? this.#ended ?? 'its process has ended'}.`,
+      });
+    };
+    if (this.#waiting !== undefined) this.#waiting.push(write);
+    else queueMicrotask(write);
+    return {
+      resume: () => this.#child?.resume(),
+      abort: () => {
+        if (key !== undefined) this.#pending.delete(key);
+        // Whoever paused the child for this call is gone.
+        this.#child?.resume();
+        this.#touch();
+      },
+    };
+  }
+
+  listen(sink: UpstreamSink): UpstreamExchange {
+    this.#touch();
+    // One stream a session (spec: gateway §4, streams); a newer one takes over, as a client that reconnects needs.
+    this.#listener?.onEnd();
+    this.#listener = sink;
+    const backlog = this.#backlog;
+    this.#backlog = [];
+    queueMicrotask(() => {
+      sink.onHead(200, undefined, true);
+      sink.onEvent({});
+      for (const bytes of backlog) sink.onMessage(bytes, {});
+    });
+    return {
+      resume: () => this.#child?.resume(),
+      abort: () => {
+        if (this.#listener === sink) this.#listener = undefined;
+        this.#child?.resume();
+        this.#touch();
+      },
+    };
+  }
+
+  stderr(): string[] {
+    return this.#child?.stderrLines() ?? [];
+  }
+
+  async stop(): Promise<void> {
+    this.#end('The session has ended.');
+    await this.#child?.stop(STOP);
+  }
+
+  #mapRequest(message: Message, key: number, sink: UpstreamSink): Uint8Array {
+    const { bytes, idSpan } = message;
+    if (idSpan === undefined || message.idKey === undefined) throw new TypeError('a request without an id');
+    const tokenSpan = message.meta?.get('progressToken');
+    this.#pending.set(key, {
+      id: copyOf(bytes, idSpan),
+      idKey: message.idKey,
+      progressToken: tokenSpan && copyOf(bytes, tokenSpan),
+      sink,
+    });
+    const raw = String(key);
+    const edited = replaceId(message, raw);
+    return tokenSpan === undefined ? edited.bytes : replaceProgressToken(edited, raw).bytes;
+  }
+
+  #mapCancelled(message: Message): Uint8Array | undefined {
+    const span = message.params?.get('requestId');
+    if (span === undefined) return undefined;
+    const raw = Buffer.from(message.bytes.subarray(span.start, span.end));
+    for (const [key, pending] of this.#pending) {
+      if (raw.equals(pending.id)) return replaceCancelledId(message, String(key)).bytes;
+    }
+    return undefined;
+  }
+
+  #onLine(line: Uint8Array): void {
+    // A copy: the line is a view of what the child wrote, and what comes of it may wait.
+    const reply = readReply(new Uint8Array(line));
+    if (!reply.ok) {
+      this.#options.log('line is no message', { server: this.#slug, reason: reply.reason });
+      return;
+    }
+    if (reply.kind === 'response') {
+      const key = reply.idKey?.startsWith('n:') ? Number(reply.idKey.slice(2)) : Number.NaN;
+      const pending = this.#pending.get(key);
+      // An answer to nothing that was asked, or a second one: dropped (spec: gateway §4, bodies).
+      if (pending === undefined) return;
+      this.#pending.delete(key);
+      this.#report(true);
+      this.#touch();
+      pending.sink.onMessage(replaceId(reply, pending.id).bytes, undefined);
+      pending.sink.onEnd();
+      return;
+    }
+    if (reply.method === 'notifications/progress') {
+      const span = reply.params?.get('progressToken');
+      const pending = span === undefined ? undefined : this.#pending.get(Number(text(reply, span)));
+      if (pending?.progressToken === undefined) return;
+      this.#deliver(pending.sink, replaceProgressToken(reply, pending.progressToken).bytes);
+      return;
+    }
+    const related = this.#listener ?? [...this.#pending.values()].at(-1)?.sink;
+    if (related !== undefined) this.#deliver(related, reply.bytes);
+    else {
+      this.#backlog.push(reply.bytes);
+      if (this.#backlog.length > MAX_BACKLOG) this.#backlog.shift();
+    }
+  }
+
+  #deliver(sink: UpstreamSink, bytes: Uint8Array): void {
+    if (!sink.onMessage(bytes, {})) this.#child?.pause();
+  }
+
+  #end(message: string, why?: string): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = message;
+    clearTimeout(this.#idle);
+    this.#report(false, why);
+    const handedOver = this.#waiting === undefined;
+    this.#waiting = undefined;
+    for (const pending of this.#pending.values()) pending.sink.onFailure({ handedOver, message });
+    this.#pending.clear();
+    this.#listener?.onEnd();
+    this.#listener = undefined;
+  }
+
+  /** A child without calls and without a stream is ended after its idle time. */
+  #touch(): void {
+    this.#idle ??= setTimeout(() => {
+      if (this.#pending.size > 0 || this.#listener !== undefined) {
+        this.#idle?.refresh();
+        return;
+      }
+      void this.stop();
+    }, this.#idleMs);
+    this.#idle.refresh();
+  }
+}
+
+/** Not `slice`, which is a view where the bytes are a Buffer. */
+function copyOf(bytes: Uint8Array, span: Span): Uint8Array {
+  return new Uint8Array(bytes.subarray(span.start, span.end));
+}
+
+function text(message: Pick<Message, 'bytes'>, span: Span): string {
+  return message.bytes[span.start] === 0x22
+    ? readString(message.bytes, span)
+    : Buffer.from(message.bytes.subarray(span.start, span.end)).toString('latin1');
+}

@@ -1,0 +1,13 @@
+export { formatReport } from './format.ts';
+export type {
+  ChainReport,
+  OpenIntent,
+  Problem,
+  ProblemCode,
+  PublicKeyInput,
+  SignedHead,
+  TornLine,
+  VerifyInput,
+  VerifyReport,
+} from './types.ts';
+export { verifyAuditLog } from './verify.ts';

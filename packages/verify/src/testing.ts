@@ -1,0 +1,74 @@
+import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
+import type { PublicKeyInput, SignedHead } from './types.ts';
+
+// A writer of its own, after docs/audit-format.md alone: the verifier is not tested against the gateway's idea of it.
+
+const pair = generateKeyPairSync('ed25519');
+const other = generateKeyPairSync('ed25519');
+
+export const PUBLIC_KEY = pair.publicKey.export({ format: 'pem', type: 'spki' }) as string;
+export const OTHER_KEY = other.publicKey.export({ format: 'pem', type: 'spki' }) as string;
+export const KEYS: PublicKeyInput[] = [{ keyId: 'k1', publicKey: PUBLIC_KEY }];
+export const JWK_KEYS: PublicKeyInput[] = [{ publicKey: JSON.stringify(pair.publicKey.export({ format: 'jwk' })) }];
+
+const TIME = '2026-03-01T10:00:00.000Z';
+
+/** A chain that is made record by record. */
+export class ChainMaker {
+  readonly lines: string[] = [];
+  readonly stream: string;
+  readonly writer: string;
+  prev = '0'.repeat(64);
+  seq = 0;
+
+  constructor(writer: string, stream = 'calls') {
+    this.writer = writer;
+    this.stream = stream;
+  }
+
+  add(kind: string, members: Record<string, unknown> = {}): this {
+    this.seq += 1;
+    const { stream, writer, seq, prev } = this;
+    const record = JSON.stringify({ v: 1, stream, writer, seq, time: TIME, kind, ...members, prev });
+    const body = record.slice(0, -1);
+    this.prev = createHash('sha256').update(body).digest('hex');
+    this.lines.push(`${body},"hash":"${this.prev}"}`);
+    return this;
+  }
+
+  start(...chains: readonly ChainMaker[]): this {
+    const named = chains.map(({ stream, writer, seq, prev }) => ({ stream, writer, seq, hash: prev }));
+    return this.add('start', { start: { key_id: 'k1', chains: named } });
+  }
+
+  call(requestId: string): this {
+    return this.add('intent', { request_id: requestId }).add('outcome', { request_id: requestId });
+  }
+
+  /** The head over this chain as it is now. */
+  head(key: KeyObject = pair.privateKey, change: Partial<SignedHead> = {}): SignedHead {
+    const head = {
+      stream: this.stream,
+      writer: this.writer,
+      seq: this.seq,
+      hash: this.prev,
+      time: TIME,
+      key_id: 'k1',
+      ...change,
+    };
+    const { hash, key_id, seq, stream, time, writer } = head;
+    const statement = `{"hash":"${hash}","key_id":"${key_id}","seq":${seq},"stream":"${stream}","time":"${time}","v":1,"writer":"${writer}"}`;
+    return { ...head, signature: sign(null, Buffer.from(statement), key).toString('base64url') };
+  }
+
+  addHead(head: unknown = this.head()): this {
+    return this.add('head', { head });
+  }
+
+  /** The chain as a segment's bytes. */
+  get text(): string {
+    return this.lines.map((line) => `${line}\n`).join('');
+  }
+}
+
+export const wrongKey: KeyObject = other.privateKey;

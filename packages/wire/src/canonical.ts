@@ -1,0 +1,64 @@
+import { readDecimal, writeDecimal } from './numbers.ts';
+import { InexactNumber, type JsonValue } from './values.ts';
+
+/** Deeper values are refused: nothing that the tokenizer accepts is, and a cycle ends here. */
+const MAX_DEPTH = 1100;
+
+/**
+ * RFC 8785 canonical JSON: keys sorted by UTF-16 units, shortest number texts, no white space.
+ *
+ * RFC 8785 knows doubles only. An `InexactNumber` is written as its exact decimal in the same layout (no leading or
+ * trailing zeros, exponent form from 1e21 up and below 1e-6), so that two texts of one number meet and no two numbers do.
+ *
+ * Throws a TypeError on what is not JSON: NaN, infinities, lone surrogates, undefined, holes, functions, symbols,
+ * bigints, class instances, cycles.
+ */
+export function canonicalize(value: JsonValue): string {
+  return write(value, 0, '$');
+}
+
+function write(value: unknown, depth: number, path: string): string {
+  switch (typeof value) {
+    case 'string':
+      return writeString(value, path);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'number':
+      if (!Number.isFinite(value)) throw refusal(path, `${value} is not a JSON number`);
+      return String(value);
+    case 'object':
+      break;
+    default:
+      throw refusal(path, `${typeof value} is not a JSON value`);
+  }
+  if (value === null) return 'null';
+  if (value instanceof InexactNumber) return writeDecimal(readDecimal(value.source));
+  if (depth >= MAX_DEPTH) throw refusal(path.slice(0, 200), `nested deeper than ${MAX_DEPTH}, or a cycle`);
+  if (Array.isArray(value)) {
+    const items: string[] = [];
+    // By index: `map` would skip holes instead of refusing them.
+    for (let i = 0; i < value.length; i++) items.push(write(value[i], depth + 1, `${path}[${i}]`));
+    return `[${items.join(',')}]`;
+  }
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) throw refusal(path, 'not a plain object');
+  const object = value as Record<string, unknown>;
+  const members = Object.keys(object)
+    .sort(byUnits)
+    .map((key) => `${writeString(key, path)}:${write(object[key], depth + 1, `${path}.${key}`)}`);
+  return `{${members.join(',')}}`;
+}
+
+/** RFC 8785 §3.2.3: by UTF-16 code units, which is how ECMAScript compares strings. */
+function byUnits(a: string, b: string): number {
+  return a < b ? -1 : 1;
+}
+
+function writeString(text: string, path: string): string {
+  if (!text.isWellFormed()) throw refusal(path, 'a string with a lone surrogate has no UTF-8 form');
+  return JSON.stringify(text);
+}
+
+function refusal(path: string, what: string): TypeError {
+  return new TypeError(`cannot be written as canonical JSON at ${path}: ${what}`);
+}

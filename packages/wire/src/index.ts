@@ -1,0 +1,38 @@
+export { canonicalize } from './canonical.ts';
+export {
+  EditError,
+  type EraMember,
+  editListItems,
+  type ListItemEdit,
+  type RawValue,
+  refuseCapabilities,
+  replaceCacheScope,
+  replaceCancelledId,
+  replaceId,
+  replaceProgressToken,
+  replaceResultType,
+  replaceSubscriptionId,
+  setEraMembers,
+} from './edits.ts';
+export { checkValue, type Message, type ReadOptions, type Reply, readMessage, readReply } from './envelope.ts';
+export { foldKey } from './fold.ts';
+export { arrayItems, type MemberTable, objectMembers } from './members.ts';
+export {
+  CLIENT_METHODS,
+  type ClientMethod,
+  type Eras,
+  HEADERS,
+  LEGACY_VERSIONS,
+  type ListKind,
+  META,
+  type MethodAction,
+  MODERN_VERSION,
+  SERVER_METHODS,
+  type ServerMethod,
+  type ServerRequestKind,
+} from './methods.ts';
+export { type Decimal, isExactNumber, readDecimal } from './numbers.ts';
+export type { Refusal, RefusalCode, RefusalReason } from './refusals.ts';
+export { encodeSse, type SseEvent, type SseFields, SseParser, type SseParserOptions, sseComment } from './sse.ts';
+export { readString, type Span } from './text.ts';
+export { InexactNumber, isJsonObject, type JsonObject, type JsonValue, parseJson, readValue } from './values.ts';
