@@ -60,12 +60,20 @@ const settingsSchema = z.strictObject({
   secret_key_file: folder
     .optional()
     .describe('File with the secret key. Default: secret.key in the configuration folder, made at the first start.'),
-  max_body: size(1024, 256 * 1024 ** 2).default(4 * 1024 ** 2).describe('Largest request body.'),
+  max_body: size(1024, 256 * 1024 ** 2)
+    .default(4 * 1024 ** 2)
+    .describe('Largest request body.'),
   max_depth: z.coerce.number().int().min(8).max(512).default(64).describe('Deepest nesting of a request body.'),
-  max_result: size(1024, 1024 ** 3).default(64 * 1024 ** 2).describe('Largest reply, and largest single event of a stream.'),
+  max_result: size(1024, 1024 ** 3)
+    .default(64 * 1024 ** 2)
+    .describe('Largest reply, and largest single event of a stream.'),
   call_deadline: duration(1_000, 86_400_000).default(600_000).describe('How long a call may take.'),
-  idle_stream: duration(1_000, 604_800_000).default(3_600_000).describe('An open stream without traffic is closed after this.'),
-  session_lifetime: duration(60_000, 30 * 86_400_000).default(86_400_000).describe('Sessions end after this, used or not.'),
+  idle_stream: duration(1_000, 604_800_000)
+    .default(3_600_000)
+    .describe('An open stream without traffic is closed after this.'),
+  session_lifetime: duration(60_000, 30 * 86_400_000)
+    .default(86_400_000)
+    .describe('Sessions end after this, used or not.'),
   audit: z
     .strictObject({
       durability: z
@@ -78,10 +86,16 @@ const settingsSchema = z.strictObject({
     .prefault({}),
   limits: z
     .strictObject({
-      when_unavailable: z.enum(['deny']).default('deny').describe('What calls with a limit get when counters are down.'),
+      when_unavailable: z
+        .enum(['deny'])
+        .default('deny')
+        .describe('What calls with a limit get when counters are down.'),
     })
     .prefault({}),
-  log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('Of the program log on stderr.'),
+  log_level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('Of the program log on stderr.'),
 });
 
 /** The settings as the program uses them: bytes, milliseconds, absolute paths. */
@@ -128,7 +142,8 @@ function put(target: Record<string, unknown>, name: string, value: unknown): voi
   const [head, tail] = name.split('.') as [string, string?];
   if (tail === undefined) target[head] = value;
   else {
-    const inner = (target[head] ??= {});
+    target[head] ??= {};
+    const inner = target[head];
     if (typeof inner === 'object' && inner !== null) (inner as Record<string, unknown>)[tail] = value;
   }
 }
@@ -189,7 +204,8 @@ export function loadSettings(options: LoadOptions): { settings: Settings; descri
     }
   }
   for (const [variable, value] of Object.entries(options.env)) {
-    if (!variable.startsWith('GATEHOUSE_') || NOT_SETTINGS.has(variable) || value === undefined || value === '') continue;
+    if (!variable.startsWith('GATEHOUSE_') || NOT_SETTINGS.has(variable) || value === undefined || value === '')
+      continue;
     const name = nameOfVariable(variable);
     put(merged, name, value);
     sources.set(name, { source: 'environment', from: variable });
@@ -235,7 +251,10 @@ function checkBind(settings: Settings, env: LoadOptions['env']): void {
   if (isLoopback(settings.host)) return;
   const items: ErrorItem[] = [];
   if (settings.public_url === undefined) {
-    items.push({ pointer: 'public_url', message: `is needed, since host is ${settings.host}: the URL that clients use` });
+    items.push({
+      pointer: 'public_url',
+      message: `is needed, since host is ${settings.host}: the URL that clients use`,
+    });
   }
   if (!env.GATEHOUSE_SECRET_KEY && settings.secret_key_file === undefined) {
     items.push({

@@ -95,7 +95,17 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         keyId: keys.keyId,
       }),
   });
-  return assemble({ settings, clock, monotonic: options.monotonic ?? (() => performance.now()), logger, keys, startedAt, services, audit, instanceId });
+  return assemble({
+    settings,
+    clock,
+    monotonic: options.monotonic ?? (() => performance.now()),
+    logger,
+    keys,
+    startedAt,
+    services,
+    audit,
+    instanceId,
+  });
 }
 
 interface Parts {
@@ -110,7 +120,17 @@ interface Parts {
   instanceId: string;
 }
 
-function assemble({ settings, clock, monotonic, logger, keys, startedAt, services, audit, instanceId }: Parts): Gateway {
+function assemble({
+  settings,
+  clock,
+  monotonic,
+  logger,
+  keys,
+  startedAt,
+  services,
+  audit,
+  instanceId,
+}: Parts): Gateway {
   const dataDir = settings.data;
   const metrics = new Metrics((error) => logger.error({ err: error }, 'a fault denied a message'));
   const counters = new MemoryCounters({ monotonic });
@@ -137,7 +157,8 @@ function assemble({ settings, clock, monotonic, logger, keys, startedAt, service
     limits: { maxDepth: settings.max_depth, callDeadline: settings.call_deadline },
     durability: settings.audit.durability,
     upstream: (entry) => upstreams.of(entry),
-    intake: (slug, observed) => services.definitions.intake(slug, observed, { complete: false, actor: GATEHOUSE_ACTOR }),
+    intake: (slug, observed) =>
+      services.definitions.intake(slug, observed, { complete: false, actor: GATEHOUSE_ACTOR }),
     answerUpstream: (entry, answer) =>
       void answerUpstream(gate, entry, answer).catch((error: unknown) => metrics.fault(error)),
     toolsChanged: (slug) => refreshing.request(slug),
@@ -153,7 +174,11 @@ function assemble({ settings, clock, monotonic, logger, keys, startedAt, service
     { accept, actor }: { accept?: boolean; actor: Actor },
   ): Promise<IntakeReport> {
     const observed = await toolsOf(slug);
-    return services.definitions.intake(slug, observed, { complete: true, actor, ...(accept === true ? { accept } : {}) });
+    return services.definitions.intake(slug, observed, {
+      complete: true,
+      actor,
+      ...(accept === true ? { accept } : {}),
+    });
   }
   const refreshing = new Refreshing((slug) =>
     readDefinitions(slug, { actor: GATEHOUSE_ACTOR }).catch((error: unknown) =>

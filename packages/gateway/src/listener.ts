@@ -48,7 +48,7 @@ export class Listener {
     this.#refusals = new Refusals(gate.audit, gate.newRequestId);
     this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body });
     this.#hosts = new HostCheck(settings);
-    const serveApi = getRequestListener(options.api.fetch, { overrideGlobalObjects: false });
+    const serveApi = getRequestListener(options.api.fetch);
     this.#api = (request, response) => void serveApi(request, response);
   }
 
@@ -109,7 +109,10 @@ export class Listener {
       server.once('error', (error: NodeJS.ErrnoException) => {
         reject(
           error.code === 'EADDRINUSE'
-            ? new GatehouseError('conflict', `Port ${port} on ${settings.host} is in use. Stop what uses it, or choose another with --port.`)
+            ? new GatehouseError(
+                'conflict',
+                `Port ${port} on ${settings.host} is in use. Stop what uses it, or choose another with --port.`,
+              )
             : new GatehouseError('config_invalid', `Cannot listen on ${settings.host}:${port}: ${error.message}.`),
         );
       });
@@ -185,7 +188,10 @@ export class Listener {
         }))
       : undefined;
     const page = statusPage({ version: VERSION, ready: problems.length === 0, problems, servers });
-    response.setHeader('content-security-policy', "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
+    response.setHeader(
+      'content-security-policy',
+      "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    );
     response.setHeader('x-content-type-options', 'nosniff');
     response.setHeader('referrer-policy', 'no-referrer');
     send(response, 200, 'text/html; charset=utf-8', page);

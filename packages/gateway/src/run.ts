@@ -125,7 +125,11 @@ function readPolicy(file: string | undefined): unknown {
   }
   const parsed = parsePolicyText(text);
   if (parsed.ok) return parsed.document;
-  throw new GatehouseError('policy_invalid', `The policy file ${file} cannot be read as JSON or YAML.`, parsed.problems);
+  throw new GatehouseError(
+    'policy_invalid',
+    `The policy file ${file} cannot be read as JSON or YAML.`,
+    parsed.problems,
+  );
 }
 
 function watchPolicy(options: RunOptions, services: Gateway['services']): () => void {
@@ -174,7 +178,11 @@ async function converse(gateway: Gateway, grantId: string, options: RunOptions):
     }
     const exchange = new StdioExchange(out, onSession);
     const stdio = state.session === undefined ? {} : { session: state.session };
-    const done = handle(gate, { grant, body: new Uint8Array(line), headers: { params: {} }, source: '', stdio }, exchange);
+    const done = handle(
+      gate,
+      { grant, body: new Uint8Array(line), headers: { params: {} }, source: '', stdio },
+      exchange,
+    );
     underWay.add(done);
     void done.finally(() => underWay.delete(done));
   };
@@ -182,7 +190,9 @@ async function converse(gateway: Gateway, grantId: string, options: RunOptions):
     maxLineBytes: options.settings.max_body,
     onLine: receive,
     onOversize: () =>
-      out.write(errorAnswer(undefined, CODE.invalidRequest, `A message is larger than ${options.settings.max_body} bytes.`)),
+      out.write(
+        errorAnswer(undefined, CODE.invalidRequest, `A message is larger than ${options.settings.max_body} bytes.`),
+      ),
   });
   const ended = new Promise<void>((resolve) => {
     options.stdin.on('data', (chunk: Buffer) => splitter.push(chunk));
@@ -236,13 +246,19 @@ class Pins {
       text = readFileSync(this.#file, 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw new GatehouseError('store_unavailable', `The accepted definitions in ${this.#file} cannot be read: ${(error as Error).message}`);
+      throw new GatehouseError(
+        'store_unavailable',
+        `The accepted definitions in ${this.#file} cannot be read: ${(error as Error).message}`,
+      );
     }
     try {
       const { tools } = JSON.parse(text) as { tools: string[] };
       return tools.map((tool) => ({ bytes: Buffer.from(tool, 'utf8'), value: JSON.parse(tool) as unknown }));
     } catch {
-      throw new GatehouseError('store_unavailable', `${this.#file} is damaged. Delete it to look at the tools anew and accept them.`);
+      throw new GatehouseError(
+        'store_unavailable',
+        `${this.#file} is damaged. Delete it to look at the tools anew and accept them.`,
+      );
     }
   }
 

@@ -16,10 +16,10 @@ export function statusPage(view: StatusView): string {
         : `<h2>Servers</h2><div class="table"><table><thead><tr><th>Name</th><th>URL for MCP clients</th><th>State</th></tr></thead><tbody>${view.servers
             .map(
               (server) =>
-                `<tr><td>${escape(server.name)}</td><td><code>${escape(server.url)}</code></td><td>${escape(server.state)}</td></tr>`,
+                `<tr><td>${escapeHtml(server.name)}</td><td><code>${escapeHtml(server.url)}</code></td><td>${escapeHtml(server.state)}</td></tr>`,
             )
             .join('')}</tbody></table></div>`;
-  const problems = view.problems.map((problem) => `<li>${escape(problem)}</li>`).join('');
+  const problems = view.problems.map((problem) => `<li>${escapeHtml(problem)}</li>`).join('');
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +48,7 @@ a{color:var(--accent)}
 </head>
 <body>
 <main>
-<header><h1>Gatehouse</h1><span class="quiet">${escape(view.version)}</span><span class="state ${view.ready ? 'good' : 'bad'}">${view.ready ? 'ready' : 'not ready'}</span></header>
+<header><h1>Gatehouse</h1><span class="quiet">${escapeHtml(view.version)}</span><span class="state ${view.ready ? 'good' : 'bad'}">${view.ready ? 'ready' : 'not ready'}</span></header>
 ${problems === '' ? '' : `<h2>What is wrong</h2><ul>${problems}</ul>`}
 <p>Every tool call that comes through this address is judged against a policy, made under a grant, and recorded before it reaches its server.</p>
 ${servers}
@@ -63,8 +63,14 @@ gatehouse audit tail</pre>
 `;
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
-function escape(text: string): string {
+function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character] as string);
 }

@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RecordingUpstream } from '@gatehouse/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN, Harness, type RawClient } from './harness.ts';
 
 const tool = (name: string, properties: Record<string, unknown> = {}, description = `Tool ${name}`) => ({
@@ -49,7 +49,11 @@ describe('the path of one call', () => {
 
   it('[GW-CREDENTIALS, P6] keeps the client’s credentials and headers to itself', async () => {
     upstream.forget();
-    await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', { cookie: 'a=b', 'x-forwarded-for': '1.2.3.4', 'x-user': 'root' });
+    await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {
+      cookie: 'a=b',
+      'x-forwarded-for': '1.2.3.4',
+      'x-user': 'root',
+    });
     const headers = upstream.requests[0]?.headers ?? {};
     expect(Object.keys(headers).sort()).toEqual([
       'accept',
@@ -73,14 +77,21 @@ describe('the path of one call', () => {
     expect(status).toBe(200);
     expect(message?.result?.isError).toBe(true);
     expect(message?.result?.content?.[0]?.text).toMatch(/^\[POLICY DENIED\] /);
-    expect(message?.result?._meta?.['dev.gatehouse/decision']).toMatchObject({ outcome: 'deny', rule: '(default deny)', policy: 'p-ana', version: 1 });
+    expect(message?.result?._meta?.['dev.gatehouse/decision']).toMatchObject({
+      outcome: 'deny',
+      rule: '(default deny)',
+      policy: 'p-ana',
+      version: 1,
+    });
     expect(upstream.requests).toHaveLength(0);
   });
 
   it('[GW-CONCEALED] answers hidden and unknown tools with the same bytes', async () => {
     upstream.forget();
     const hidden = await client.post('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"secret_tool"}}');
-    const unknown = await client.post('{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no_such_tool"}}');
+    const unknown = await client.post(
+      '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"no_such_tool"}}',
+    );
     expect(hidden.message?.error?.code).toBe(-32602);
     expect(hidden.text.replace('secret_tool', 'no_such_tool')).toBe(unknown.text);
     expect(upstream.requests).toHaveLength(0);
@@ -116,7 +127,11 @@ describe('the path of one call', () => {
     ['no JSON', 'hello', -32700],
     ['a batch', '[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600],
     ['a method twice', '{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"tools/call"}', -32600],
-    ['a folded key', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_thing","Name":"delete_thing"}}', -32600],
+    [
+      'a folded key',
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get_thing","Name":"delete_thing"}}',
+      -32600,
+    ],
     ['a call without an id', '{"jsonrpc":"2.0","method":"tools/call","params":{"name":"get_thing"}}', -32600],
     ['trailing bytes', '{"jsonrpc":"2.0","id":1,"method":"ping"} x', -32700],
   ])('[WIRE-REFUSE] answers %s with 400 and sends nothing on', async (_name, body, code) => {
@@ -160,7 +175,10 @@ describe('the path of one call', () => {
     expect((await carl.request('ping')).status).toBe(404);
     carl.session = mine;
     expect((await carl.request('ping')).status).toBe(200);
-    const ended = await fetch(carl.url, { method: 'DELETE', headers: { authorization: `Bearer ${token}`, 'mcp-session-id': mine } });
+    const ended = await fetch(carl.url, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${token}`, 'mcp-session-id': mine },
+    });
     expect(ended.status).toBe(200);
     expect((await carl.request('ping')).status).toBe(404);
   });
@@ -182,7 +200,13 @@ describe('the path of one call', () => {
 
   it('[GW-POLICY-EDIT] a policy edit holds from the next call, without a new session', async () => {
     const { services } = harness.gateway;
-    await services.policies.put('rec', 'p-ana', { version: '1', default: 'deny', tools: { delete_thing: {} } }, undefined, ADMIN);
+    await services.policies.put(
+      'rec',
+      'p-ana',
+      { version: '1', default: 'deny', tools: { delete_thing: {} } },
+      undefined,
+      ADMIN,
+    );
     expect((await client.call('delete_thing', { id: 'x' })).message?.result?.isError).toBeUndefined();
     expect((await client.call('list_things')).message?.result?.isError).toBe(true);
   });

@@ -27,7 +27,12 @@ export interface RpcMessage {
   id?: unknown;
   method?: string;
   params?: Record<string, unknown>;
-  result?: { [key: string]: unknown; isError?: boolean; content?: { type: string; text: string }[]; _meta?: Record<string, Decision> };
+  result?: {
+    [key: string]: unknown;
+    isError?: boolean;
+    content?: { type: string; text: string }[];
+    _meta?: Record<string, Decision>;
+  };
   error?: { code: number; message: string; data?: unknown };
 }
 
@@ -56,7 +61,10 @@ export class Harness {
 
   static async open(options: HarnessOptions = {}): Promise<Harness> {
     const dir = mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
-    const { settings } = loadSettings({ env: {}, flags: { data: dir, port: 0, log_level: 'silent', ...options.flags } });
+    const { settings } = loadSettings({
+      env: {},
+      flags: { data: dir, port: 0, log_level: 'silent', ...options.flags },
+    });
     const gateway = await openGateway(settings, {
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
       ...(options.clock === undefined ? {} : { clock: options.clock, monotonic: options.clock }),
@@ -71,7 +79,11 @@ export class Harness {
   }
 
   /** A recording upstream behind the gateway, with all its tools accepted. */
-  async record(slug: string, options: RecordingUpstreamOptions, settings?: Partial<ServerSettings>): Promise<RecordingUpstream> {
+  async record(
+    slug: string,
+    options: RecordingUpstreamOptions,
+    settings?: Partial<ServerSettings>,
+  ): Promise<RecordingUpstream> {
     const upstream = await RecordingUpstream.start(options);
     this.#upstreams.push(upstream);
     await this.server(slug, { kind: 'http', url: upstream.url }, settings);
@@ -125,7 +137,9 @@ export class RawClient {
 
   request(method: string, params?: Record<string, unknown>): Promise<Answer> {
     this.#id += 1;
-    return this.post(JSON.stringify({ jsonrpc: '2.0', id: this.#id, method, ...(params === undefined ? {} : { params }) }));
+    return this.post(
+      JSON.stringify({ jsonrpc: '2.0', id: this.#id, method, ...(params === undefined ? {} : { params }) }),
+    );
   }
 
   call(name: string, args: Record<string, unknown> = {}): Promise<Answer> {
@@ -134,7 +148,8 @@ export class RawClient {
 
   async tools(): Promise<string[]> {
     const answer = await this.request('tools/list');
-    return (answer.message?.result?.tools as { name: string }[]).map((tool) => tool.name);
+    const tools = (answer.message?.result?.tools ?? []) as { name: string }[];
+    return tools.map((tool) => tool.name);
   }
 
   async post(body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Answer> {

@@ -20,7 +20,10 @@ describe('the stateless revision', () => {
     harness = await Harness.open();
     upstream = await harness.record('rec', {
       tools: [
-        { name: 'get_a', inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } } },
+        {
+          name: 'get_a',
+          inputSchema: { type: 'object', properties: { region: { type: 'string', 'x-mcp-header': 'Region' } } },
+        },
         { name: 'hidden_b', inputSchema: { type: 'object', properties: {} } },
       ],
     });
@@ -38,7 +41,11 @@ describe('the stateless revision', () => {
   });
 
   it('[GW-ERAS] says that a denied call is complete', async () => {
-    const { message } = await send('tools/call', { name: 'get_a', arguments: { region: 7 } }, { ...right, 'mcp-param-region': '7' });
+    const { message } = await send(
+      'tools/call',
+      { name: 'get_a', arguments: { region: 7 } },
+      { ...right, 'mcp-param-region': '7' },
+    );
     expect(message?.result).toMatchObject({ isError: true, resultType: 'complete' });
   });
 
@@ -72,9 +79,13 @@ describe('the stateless revision', () => {
 
   it('[GW-HEADERS] refuses a version that it does not speak, and a legacy body under a modern header', async () => {
     const meta = { ...META, 'io.modelcontextprotocol/protocolVersion': '2031-01-01' };
-    const unknown = await client.post(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: meta } }));
+    const unknown = await client.post(
+      JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: meta } }),
+    );
     expect([unknown.status, unknown.message?.error?.code]).toEqual([400, -32022]);
-    const mixed = await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', { 'mcp-protocol-version': '2026-07-28' });
+    const mixed = await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {
+      'mcp-protocol-version': '2026-07-28',
+    });
     expect(mixed.status).toBe(400);
   });
 

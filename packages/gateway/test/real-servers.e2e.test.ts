@@ -103,7 +103,12 @@ describe.each(['stdio', 'http'] as const)('server-everything over %s', (kind) =>
   beforeAll(async () => {
     harness = await Harness.open();
     if (kind === 'stdio') {
-      await harness.server('all', { kind: 'stdio', command: process.execPath, args: [EVERYTHING, 'stdio'], environment: {} });
+      await harness.server('all', {
+        kind: 'stdio',
+        command: process.execPath,
+        args: [EVERYTHING, 'stdio'],
+        environment: {},
+      });
     } else {
       const port = await freePort();
       child = spawn(process.execPath, [EVERYTHING, 'streamableHttp'], {
@@ -153,11 +158,18 @@ describe.each(['stdio', 'http'] as const)('server-everything over %s', (kind) =>
 describe('a client of the newer SDK', () => {
   it('[GW-ERAS] connects to an old server with version negotiation and calls it', async () => {
     const harness = await Harness.open();
-    await harness.server('all', { kind: 'stdio', command: process.execPath, args: [EVERYTHING, 'stdio'], environment: {} });
+    await harness.server('all', {
+      kind: 'stdio',
+      command: process.execPath,
+      args: [EVERYTHING, 'stdio'],
+      environment: {},
+    });
     const { token } = await harness.grant('all', ALLOW_ALL);
     const client = new ClientV2({ name: 'e2e', version: '1' }, { versionNegotiation: { mode: 'auto' } });
     await client.connect(
-      new TransportV2(new URL(harness.proxyUrl('all')), { requestInit: { headers: { authorization: `Bearer ${token}` } } }),
+      new TransportV2(new URL(harness.proxyUrl('all')), {
+        requestInit: { headers: { authorization: `Bearer ${token}` } },
+      }),
     );
     const result = await client.callTool({ name: 'echo', arguments: { message: 'hello' } });
     expect(text(result)).toContain('hello');

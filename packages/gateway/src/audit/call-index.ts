@@ -224,7 +224,7 @@ export class CallIndex {
       result?.upstream_ms ?? null,
     ];
     if (kind === 'outcome') {
-      const outcome = resultOutcome(result);
+      const outcome = decision?.outcome ?? resultOutcome(result);
       const where: SQLInputValue[] = [place.segment, place.offset, place.length, record.request_id!, record.writer];
       if (Number(this.#joinOutcome.run(outcome, ...measured, ...where).changes) > 0) return;
     }

@@ -10,7 +10,8 @@ export interface AuditQuery {
   grant?: string;
   /** Id or name of an identity. */
   identity?: string;
-  /** `allow`, `deny`, `approval_required`, `error` (went through, and failed), `unknown` (no outcome recorded). */
+  /** `allow`, `deny`, `approval_required`, `error` (went through, and failed), `unknown` (no outcome
+   * recorded, or none that tells), `not_sent` (no byte reached the server), `refuse` (not even judged). */
   outcome?: string;
   rule?: string;
   requestId?: string;

@@ -43,7 +43,10 @@ export async function readTools(gate: Gate, entry: ServerEntry, version: string)
         if (checkValue(reply.bytes, item) !== undefined) {
           throw unreachable(entry, 'its list has a tool that can be read in two ways (a key stands twice)');
         }
-        tools.push({ bytes: new Uint8Array(reply.bytes.subarray(item.start, item.end)), value: readValue(reply.bytes, item) });
+        tools.push({
+          bytes: new Uint8Array(reply.bytes.subarray(item.start, item.end)),
+          value: readValue(reply.bytes, item),
+        });
       }
       const next = reply.resultMembers?.get('nextCursor');
       // Only an absent cursor ends a list; an empty one is a cursor (research: mcp §1.2).

@@ -7,7 +7,7 @@ import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
-import { durabilityOf, type Gate, gatehouseGrant, type Inbound, isGatehouse } from './gate.ts';
+import { durabilityOf, type Gate, gatehouseGrant, type Inbound, isGatehouse, releaseReservation } from './gate.ts';
 import {
   forwardedHeaders,
   headerMismatch,
@@ -53,7 +53,8 @@ export async function handle(gate: Gate, inbound: Inbound, client: ClientExchang
       return;
     }
     const place = locate(gate, inbound, message);
-    const id = message.kind === 'request' && message.idSpan !== undefined ? rawSpan(message, message.idSpan) : undefined;
+    const id =
+      message.kind === 'request' && message.idSpan !== undefined ? rawSpan(message, message.idSpan) : undefined;
     if ('refused' in place) {
       await recordRefusal(gate, inbound, requestId, place.rule, place.refused, methodOf(message));
       client.answer(place.status, errorAnswer(id, place.code, place.refused));
@@ -64,7 +65,14 @@ export async function handle(gate: Gate, inbound: Inbound, client: ClientExchang
     else await judgeAndForward(call);
   } catch (error) {
     gate.metrics.fault(error);
-    client.answer(500, errorAnswer(undefined, CODE.internal, `An error inside the gateway; nothing more was done. Request ${requestId}.`));
+    client.answer(
+      500,
+      errorAnswer(
+        undefined,
+        CODE.internal,
+        `An error inside the gateway; nothing more was done. Request ${requestId}.`,
+      ),
+    );
   }
 }
 
@@ -77,7 +85,8 @@ async function judgeAndForward(call: CallState): Promise<void> {
   if (!vendor && (rule === undefined || rule.action === 'refuse' || method.startsWith('tasks/'))) {
     await recordRefusal(gate, inbound, call.requestId, '(unknown method)', `Unknown method ${method}.`, { method });
     if (call.id === undefined) client.accepted();
-    else client.answer(call.modern ? 404 : 200, errorAnswer(call.id, CODE.methodNotFound, `Method not found: ${method}`));
+    else
+      client.answer(call.modern ? 404 : 200, errorAnswer(call.id, CODE.methodNotFound, `Method not found: ${method}`));
     return;
   }
 
@@ -117,7 +126,7 @@ async function judgeAndForward(call: CallState): Promise<void> {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
   } catch {
-    if (receipt !== undefined) gate.counters.release(receipt);
+    releaseReservation(gate, receipt);
     unavailable(call, 'The audit log cannot be written, so the call was not made. Try again later.');
     return;
   }
@@ -157,7 +166,12 @@ function locate(
       return { refused: `${problem.detail}.`, rule: '(headers)', status: 400, code };
     }
   } else if (modern && version !== MODERN_VERSION) {
-    return { refused: `The protocol version ${version} is not supported.`, rule: '(headers)', status: 400, code: CODE.unsupportedVersion };
+    return {
+      refused: `The protocol version ${version} is not supported.`,
+      rule: '(headers)',
+      status: 400,
+      code: CODE.unsupportedVersion,
+    };
   }
   const child = grant.entry.server.transport.kind === 'stdio';
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
@@ -168,11 +182,21 @@ function locate(
     if (!child || message.method === 'server/discover' || message.method === 'ping') {
       return { modern, session: undefined, lane: `grant:${grant.id}` };
     }
-    return { refused: 'There is no session. Send initialize first.', rule: '(session)', status: 400, code: CODE.invalidRequest };
+    return {
+      refused: 'There is no session. Send initialize first.',
+      rule: '(session)',
+      status: 400,
+      code: CODE.invalidRequest,
+    };
   }
   const session = gate.sessions.open(sessionId, grant, child);
   if (session === undefined || !gate.upstream(grant.entry).knows(session.lane)) {
-    return { refused: 'This session is not known. Send initialize to open a new one.', rule: '(session)', status: 404, code: -32001 };
+    return {
+      refused: 'This session is not known. Send initialize to open a new one.',
+      rule: '(session)',
+      status: 404,
+      code: -32001,
+    };
   }
   return { modern, session, lane: session.lane };
 }
@@ -181,7 +205,9 @@ function mismatchOf(call: CallState, judgement: Judgement): string | undefined {
   if (!call.modern || call.inbound.stdio !== undefined) return undefined;
   const problem = headerMismatch(call.message, call.inbound.headers);
   if (problem !== undefined) return problem;
-  return judgement.tool === undefined ? undefined : paramMismatch(judgement.tool, judgement.arguments, call.inbound.headers);
+  return judgement.tool === undefined
+    ? undefined
+    : paramMismatch(judgement.tool, judgement.arguments, call.inbound.headers);
 }
 
 /** What this gateway will refuse is not declared to the upstream. */
@@ -238,7 +264,10 @@ async function recordRefusal(
   gate.metrics.decision(inbound.grant.entry.server.slug, 'refuse');
   // A refusal sends nothing on, so a log that cannot take it changes nothing but that.
   await gate.audit
-    .append({ ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } }, 'process')
+    .append(
+      { ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } },
+      'process',
+    )
     .catch(() => undefined);
 }
 

@@ -180,6 +180,10 @@ function contentProblem(request: IncomingMessage): string | undefined {
 /** The body that was not read makes the connection useless for another request. */
 function refuse(response: ServerResponse, status: number, message: string): void {
   const body = errorAnswer(undefined, CODE.invalidRequest, message);
-  response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length, connection: 'close' });
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    connection: 'close',
+  });
   response.end(body);
 }

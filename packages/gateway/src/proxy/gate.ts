@@ -1,6 +1,6 @@
 // What the choke point works with. Made once by gateway.ts; nothing in it changes while a call runs but what says so.
 import type { AuditLog, Durability } from '../audit/log.ts';
-import type { Counters } from '../limits/counters.ts';
+import type { Counters, Receipt } from '../limits/counters.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
 import type { IntakeReport, ObservedTool } from '../services.ts';
@@ -74,4 +74,14 @@ export function durabilityOf(gate: Gate, read: boolean): Durability {
   if (gate.durability === 'fsync') return 'power';
   if (gate.durability === 'commit') return 'process';
   return read ? 'process' : 'power';
+}
+
+/** Gives a reservation back; a counter store that fails here keeps the units, which errs on the safe side. */
+export function releaseReservation(gate: Gate, receipt: Receipt | undefined): void {
+  if (receipt === undefined) return;
+  try {
+    gate.counters.release(receipt)?.catch((error: unknown) => gate.metrics.fault(error));
+  } catch (error) {
+    gate.metrics.fault(error);
+  }
 }

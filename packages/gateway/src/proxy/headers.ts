@@ -1,6 +1,14 @@
 // Which headers of the client count, and whether they say what the body says (spec: gateway §4, headers).
 import type { IncomingMessage } from 'node:http';
-import { type JsonValue, LEGACY_VERSIONS, type Message, META, MODERN_VERSION, readString, type Span } from '@gatehouse/wire';
+import {
+  type JsonValue,
+  LEGACY_VERSIONS,
+  META,
+  type Message,
+  MODERN_VERSION,
+  readString,
+  type Span,
+} from '@gatehouse/wire';
 import type { ServedTool } from '../model.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 
@@ -59,14 +67,20 @@ export function versionMismatch(
     // Legacy clients may leave the header out, or send the version that was negotiated (research: mcp §4.2).
     if (headers.version === undefined || KNOWN_VERSIONS.has(headers.version)) return undefined;
     return headers.version === MODERN_VERSION
-      ? { kind: 'mismatch', detail: `The header MCP-Protocol-Version is ${MODERN_VERSION}, but params._meta has no version` }
+      ? {
+          kind: 'mismatch',
+          detail: `The header MCP-Protocol-Version is ${MODERN_VERSION}, but params._meta has no version`,
+        }
       : { kind: 'version', detail: `The protocol version ${JSON.stringify(headers.version)} is not supported` };
   }
   if (version !== MODERN_VERSION) {
     return { kind: 'version', detail: `The protocol version ${JSON.stringify(version)} is not supported` };
   }
   if (headers.version !== version) {
-    return { kind: 'mismatch', detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta' };
+    return {
+      kind: 'mismatch',
+      detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta',
+    };
   }
   if (headers.session !== undefined) {
     return { kind: 'mismatch', detail: `Revision ${MODERN_VERSION} has no sessions; leave Mcp-Session-Id out` };
@@ -86,7 +100,11 @@ export function headerMismatch(message: Message, headers: ProtocolHeaders): stri
 }
 
 /** `Mcp-Param-*` of a call against its arguments: a header that names a declared parameter must carry its value. */
-export function paramMismatch(tool: ServedTool, args: JsonValue | undefined, headers: ProtocolHeaders): string | undefined {
+export function paramMismatch(
+  tool: ServedTool,
+  args: JsonValue | undefined,
+  headers: ProtocolHeaders,
+): string | undefined {
   for (const [header, property] of declaredHeaders(tool.inputSchema)) {
     const given = headers.params[header];
     const value = (args as Record<string, unknown> | undefined)?.[property];
@@ -98,7 +116,9 @@ export function paramMismatch(tool: ServedTool, args: JsonValue | undefined, hea
 }
 
 function plain(value: unknown): string | undefined {
-  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : undefined;
 }
 
 /** Header name (lower case) → property, from `x-mcp-header` of the pinned schema's properties. */

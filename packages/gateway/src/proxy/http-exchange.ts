@@ -70,9 +70,7 @@ export class HttpExchange implements ClientExchange {
   event(meta: EventMeta): void {
     if (this.closed) return;
     this.openStream();
-    this.#response.write(
-      Object.keys(meta).length === 0 ? KEEP_ALIVE : encodeSse({ ...meta, data: new Uint8Array(0) }),
-    );
+    this.#response.write(Object.keys(meta).length === 0 ? KEEP_ALIVE : encodeSse({ ...meta, data: new Uint8Array(0) }));
   }
 
   accepted(): void {

@@ -1,8 +1,15 @@
 // From the upstream to the client: what may pass beside answers (spec: gateway §4, streams; design: §1 "server to client").
-import type { KeyObject } from 'node:crypto';
-import { type Message, type Reply, readString, replaceId, SERVER_METHODS, type ServerRequestKind } from '@gatehouse/wire';
+import { hash, type KeyObject } from 'node:crypto';
+import {
+  type Message,
+  type Reply,
+  readString,
+  replaceId,
+  SERVER_METHODS,
+  type ServerRequestKind,
+} from '@gatehouse/wire';
 import type { ServerSettings } from '../model.ts';
-import { openText, type Session, sealText } from './sessions.ts';
+import { openBytes, type Session, sealBytes } from './sessions.ts';
 
 export type Admission =
   | { action: 'pass'; bytes: Uint8Array; method: string; toolsChanged: boolean }
@@ -14,13 +21,11 @@ const PREFIX = 'gsr_';
 const AAD = Buffer.from('gatehouse server request v1');
 /** A person may take long to answer an elicitation. */
 const LIFETIME_MS = 3_600_000;
-
-interface SealedRequest {
-  session: string;
-  id: string;
-  kind: ServerRequestKind;
-  expiresAt: number;
-}
+/** Bytes of the session's hash that bind a question to its session. */
+const SESSION_BYTES = 16;
+const TIME_BYTES = 6;
+/** An id may have 256 bytes (spec: gateway §4, bodies); longer ones of an upstream cannot be sealed into one. */
+const MAX_UPSTREAM_ID = 120;
 
 /** Ids of server requests reach the client sealed, so that an answer can only go where its question came from. */
 export class ServerRequestIds {
@@ -32,25 +37,36 @@ export class ServerRequestIds {
     this.#clock = clock;
   }
 
-  /** @param id raw bytes of the upstream's id */
-  seal(session: string, id: Uint8Array, kind: ServerRequestKind): string {
-    const body: SealedRequest = {
-      session,
-      id: Buffer.from(id).toString('utf8'),
-      kind,
-      expiresAt: this.#clock() + LIFETIME_MS,
-    };
-    return PREFIX + sealText(this.#key, JSON.stringify(body), AAD);
+  /**
+   * @param id raw bytes of the upstream's id
+   * @returns undefined when the id is too long to be sealed
+   */
+  seal(session: string, id: Uint8Array, kind: ServerRequestKind): string | undefined {
+    if (id.length > MAX_UPSTREAM_ID) return undefined;
+    const time = Buffer.alloc(TIME_BYTES);
+    time.writeUIntBE(this.#clock() + LIFETIME_MS, 0, TIME_BYTES);
+    return (
+      PREFIX +
+      sealBytes(this.#key, Buffer.concat([sessionHash(session), time, Buffer.from([KINDS.indexOf(kind)]), id]), AAD)
+    );
   }
 
   /** The upstream's id in the bytes it was sent in, if the sealed one was made for this session and still holds. */
   open(sealed: string, session: string): Uint8Array | undefined {
-    if (!sealed.startsWith(PREFIX) || sealed.length > 2_048) return undefined;
-    const text = openText(this.#key, sealed.slice(PREFIX.length), AAD);
-    if (text === undefined) return undefined;
-    const body = JSON.parse(text) as SealedRequest;
-    return body.session === session && body.expiresAt > this.#clock() ? Buffer.from(body.id, 'utf8') : undefined;
+    if (!sealed.startsWith(PREFIX)) return undefined;
+    const body = openBytes(this.#key, sealed.slice(PREFIX.length), AAD);
+    if (body === undefined || body.length <= SESSION_BYTES + TIME_BYTES + 1) return undefined;
+    const holds =
+      body.subarray(0, SESSION_BYTES).equals(sessionHash(session)) &&
+      body.readUIntBE(SESSION_BYTES, TIME_BYTES) > this.#clock();
+    return holds ? body.subarray(SESSION_BYTES + TIME_BYTES + 1) : undefined;
   }
+}
+
+const KINDS: readonly ServerRequestKind[] = ['elicitation', 'sampling', 'roots', 'ping'];
+
+function sessionHash(session: string): Buffer {
+  return hash('sha256', session, 'buffer').subarray(0, SESSION_BYTES);
 }
 
 /** Where the protocol has no session there is nobody to ask. */
@@ -69,7 +85,8 @@ export function admit(
   const method = message.method ?? '';
   const rule = SERVER_METHODS.get(method);
   if (message.kind === 'notification') {
-    if (rule === undefined && !settings.vendorMethods.includes(method)) return { action: 'drop', why: 'an unknown notification' };
+    if (rule === undefined && !settings.vendorMethods.includes(method))
+      return { action: 'drop', why: 'an unknown notification' };
     return {
       action: 'pass',
       bytes: message.bytes,
@@ -84,6 +101,7 @@ export function admit(
   }
   const id = message.bytes.subarray(message.idSpan.start, message.idSpan.end);
   const sealed = ids.seal(key, id, kind);
+  if (sealed === undefined) return { action: 'refuse', method };
   return { action: 'pass', bytes: replaceId(message, JSON.stringify(sealed)).bytes, method, toolsChanged: false };
 }
 
@@ -94,7 +112,8 @@ export function allows(settings: ServerSettings, kind: ServerRequestKind): boole
 /** The answer of a client to a server request, with the upstream's own id; undefined when it answers nothing. */
 export function openAnswer(ids: ServerRequestIds, session: Session | undefined, message: Message): Message | undefined {
   const key = sessionKey(session);
-  if (key === undefined || message.idSpan === undefined || message.bytes[message.idSpan.start] !== 0x22) return undefined;
+  if (key === undefined || message.idSpan === undefined || message.bytes[message.idSpan.start] !== 0x22)
+    return undefined;
   const id = ids.open(readString(message.bytes, message.idSpan), key);
   return id === undefined ? undefined : replaceId(message, id);
 }

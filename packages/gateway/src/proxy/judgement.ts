@@ -2,12 +2,13 @@
 import {
   type Caller,
   type Decision,
+  type JudgeContext,
   judge,
   judgePrompt,
   judgeResource,
-  type JudgeContext,
+  judgeResourceTemplate,
 } from '@gatehouse/policy';
-import { type JsonValue, type Message, type ClientMethod, objectMembers, readString, readValue } from '@gatehouse/wire';
+import { type ClientMethod, type JsonValue, type Message, objectMembers, readString, readValue } from '@gatehouse/wire';
 import type { GrantEntry, ServedTool } from '../model.ts';
 import { isGatehouse } from './gate.ts';
 import type { Session } from './sessions.ts';
@@ -68,9 +69,11 @@ function judgement(
   if (method === 'subscriptions/listen') return judgeSubscription(grant, message, context);
   if (grant.policy === undefined) return { decision: denial('(no policy)', 'This grant has no policy.'), read: true };
   const subject = subjectOf(message);
-  if (subject?.kind === 'resource') return { decision: judgeResource(grant.policy, subject.name, context), read: true };
-  if (subject?.kind === 'prompt') return { decision: judgePrompt(grant.policy, subject.name, context), read: true };
-  return { decision: denial('(arguments)', `${method} does not say what it is about.`), read: true };
+  if (subject === undefined) {
+    return { decision: denial('(arguments)', `${method} does not say what it is about.`), read: true };
+  }
+  const judgeSubject = { resource: judgeResource, template: judgeResourceTemplate, prompt: judgePrompt }[subject.kind];
+  return { decision: judgeSubject(grant.policy, subject.name, context), read: true };
 }
 
 function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): Judgement {
@@ -80,8 +83,7 @@ function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): 
     return { decision: denial('(task)', reason), toolName: name, read: true };
   }
   const tool = grant.entry.tools.get(name);
-  const args: JsonValue =
-    message.argumentsSpan === undefined ? {} : readValue(message.bytes, message.argumentsSpan);
+  const args: JsonValue = message.argumentsSpan === undefined ? {} : readValue(message.bytes, message.argumentsSpan);
   const decision = judge(grant.policy, grant.entry.tools, { tool: name, arguments: args }, context);
   return {
     decision,
@@ -95,7 +97,8 @@ function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): 
 /** A subscription names the resources it watches; lists that change say nothing of what is in them. */
 function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeContext): Judgement {
   const span = message.params?.get('notifications');
-  const filter = span === undefined ? {} : (readValue(message.bytes, span) as { resourceSubscriptions?: unknown } | null);
+  const filter =
+    span === undefined ? {} : (readValue(message.bytes, span) as { resourceSubscriptions?: unknown } | null);
   const uris = filter?.resourceSubscriptions ?? [];
   if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) {
     return { decision: denial('(arguments)', 'resourceSubscriptions must be an array of URIs.'), read: true };
@@ -108,8 +111,13 @@ function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeCo
   return { decision: ALLOWED, read: true };
 }
 
+interface Subject {
+  kind: 'resource' | 'template' | 'prompt';
+  name: string;
+}
+
 /** The resource or prompt that a message is about; `completion/complete` names it in `ref`. */
-function subjectOf(message: Message): { kind: 'resource' | 'prompt'; name: string } | undefined {
+function subjectOf(message: Message): Subject | undefined {
   if (message.method === 'completion/complete') {
     const span = message.params?.get('ref');
     if (span === undefined || message.bytes[span.start] !== 0x7b) return undefined;
@@ -120,20 +128,14 @@ function subjectOf(message: Message): { kind: 'resource' | 'prompt'; name: strin
     };
     const type = read('type');
     if (type === 'ref/prompt') return named('prompt', read('name'));
-    if (type === 'ref/resource') return named('resource', literalPrefix(read('uri')));
+    if (type === 'ref/resource') return named('template', read('uri'));
     return undefined;
   }
   return message.uri !== undefined ? { kind: 'resource', name: message.uri } : named('prompt', message.name);
 }
 
-function named(kind: 'resource' | 'prompt', name: string | undefined): { kind: typeof kind; name: string } | undefined {
+function named(kind: Subject['kind'], name: string | undefined): Subject | undefined {
   return name === undefined ? undefined : { kind, name };
-}
-
-/** Templates are judged by their literal prefix (spec: policy §8). */
-export function literalPrefix(template: string | undefined): string | undefined {
-  const brace = template?.indexOf('{') ?? -1;
-  return brace < 0 ? template : template?.slice(0, brace);
 }
 
 function refusedForGatehouse(method: string): Decision {

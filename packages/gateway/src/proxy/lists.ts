@@ -1,5 +1,5 @@
 // What a client may see (spec: gateway §4, lists; §6). Any message with one of these lists, on any stream, comes here.
-import { judgePrompt, judgeResource, toolVisibility } from '@gatehouse/policy';
+import { judgePrompt, judgeResource, judgeResourceTemplate, toolVisibility } from '@gatehouse/policy';
 import {
   arrayItems,
   checkValue,
@@ -15,7 +15,7 @@ import {
 import type { GrantEntry } from '../model.ts';
 import type { ObservedTool } from '../services.ts';
 import { type Gate, isGatehouse } from './gate.ts';
-import { callerOf, literalPrefix } from './judgement.ts';
+import { callerOf } from './judgement.ts';
 import type { Session } from './sessions.ts';
 
 export type Filtered = { ok: true; bytes: Uint8Array } | { ok: false; reason: string };
@@ -52,7 +52,9 @@ export function filterLists(
   if (tools === undefined) return cutAll(gate, grant, session, reply);
   const items = listItems(reply, tools, 'tools');
   if (typeof items === 'string') return { ok: false, reason: items };
-  const unseen = items.filter((item) => !gate.seen.has(grant.entry.server.id, reply.bytes.subarray(item.start, item.end)));
+  const unseen = items.filter(
+    (item) => !gate.seen.has(grant.entry.server.id, reply.bytes.subarray(item.start, item.end)),
+  );
   if (unseen.length === 0) return cutAll(gate, grant, session, reply);
   const observed: ObservedTool[] = unseen.map((item) => ({
     bytes: new Uint8Array(reply.bytes.subarray(item.start, item.end)),
@@ -111,7 +113,8 @@ function listItems(reply: Reply, span: Span, list: ListName): Item[] | string {
   const items: Item[] = [];
   for (const item of arrayItems(reply.bytes, span)) {
     // Two names in one item: which one a client reads cannot be known.
-    if (checkValue(reply.bytes, item) !== undefined) return `its list of ${list} has an item that can be read in two ways`;
+    if (checkValue(reply.bytes, item) !== undefined)
+      return `its list of ${list} has an item that can be read in two ways`;
     const name = reply.bytes[item.start] === 0x7b ? objectMembers(reply.bytes, item).get(KEY[list]) : undefined;
     if (name === undefined || reply.bytes[name.start] !== 0x22) {
       return `its list of ${list} has an item without a ${KEY[list]}`;
@@ -146,10 +149,8 @@ function editOf(
     if (toolVisibility(policy, grant.entry.tools, item.key, context) === 'hidden') return cut;
     return sameBytes(reply, item, tool.acceptedBytes) ? undefined : { item, replacement: tool.acceptedBytes };
   }
-  const decision =
-    list === 'prompts'
-      ? judgePrompt(policy, item.key, context)
-      : judgeResource(policy, (list === 'resourceTemplates' ? literalPrefix(item.key) : item.key) ?? '', context);
+  const judgeItem = { resources: judgeResource, resourceTemplates: judgeResourceTemplate, prompts: judgePrompt }[list];
+  const decision = judgeItem(policy, item.key, context);
   return decision.outcome === 'allow' ? undefined : cut;
 }
 

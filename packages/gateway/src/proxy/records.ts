@@ -56,7 +56,11 @@ function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
 
 /** The one record of what is answered at once, or goes on without being able to act. */
 export function decisionRecord(call: CallState, judgement: Judgement): CallRecord {
-  const record: CallRecord = { ...callRecord(call, judgement), kind: 'decision', decision: decisionOf(call, judgement) };
+  const record: CallRecord = {
+    ...callRecord(call, judgement),
+    kind: 'decision',
+    decision: decisionOf(call, judgement),
+  };
   const { decision } = judgement;
   if (decision.outcome === 'deny' && decision.failures.length > 1) {
     record.detail = { ...record.detail, failures: decision.failures.map(({ pointer, value }) => ({ pointer, value })) };

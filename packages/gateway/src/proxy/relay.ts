@@ -5,6 +5,7 @@ import type { Receipt } from '../limits/counters.ts';
 import type { EventMeta, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
+import { releaseReservation } from './gate.ts';
 import { admit } from './inbound.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
@@ -125,8 +126,7 @@ export class Relay implements UpstreamSink {
       return;
     }
     if (this.#done) return;
-    const { receipt } = this.#options;
-    if (!failure.handedOver && receipt !== undefined) this.#call.gate.counters.release(receipt);
+    if (!failure.handedOver) releaseReservation(this.#call.gate, this.#options.receipt);
     this.#fail(failure.message, 502, failure.handedOver ? 'unknown' : 'not_sent');
   }
 
@@ -213,7 +213,9 @@ export class Relay implements UpstreamSink {
       identity: inbound.grant.identityId,
       server: inbound.grant.entry.server.id,
       revision: inbound.grant.entry.server.revision,
-      ...(version === undefined || message.bytes[version.start] !== 0x22 ? {} : { version: readString(message.bytes, version) }),
+      ...(version === undefined || message.bytes[version.start] !== 0x22
+        ? {}
+        : { version: readString(message.bytes, version) }),
       ...(info === undefined ? {} : clientOf(readValue(message.bytes, info))),
     });
     client.setSession(this.#session.id);

@@ -52,7 +52,7 @@ export class Sessions {
 
   seal(fields: SessionFields): Session {
     const body = { ...fields, process: this.#process, expiresAt: this.#clock() + this.#lifetime };
-    const id = PREFIX + sealText(this.#key, JSON.stringify(body), AAD);
+    const id = PREFIX + sealBytes(this.#key, Buffer.from(JSON.stringify(body)), AAD);
     const session = { id, ...body };
     this.#remember(session);
     return session;
@@ -90,9 +90,9 @@ export class Sessions {
 
   #unseal(id: string): Session | undefined {
     if (!id.startsWith(PREFIX) || id.length > 4_096) return undefined;
-    const text = openText(this.#key, id.slice(PREFIX.length), AAD);
-    if (text === undefined) return undefined;
-    const session = { id, ...(JSON.parse(text) as Omit<Session, 'id'>) };
+    const body = openBytes(this.#key, id.slice(PREFIX.length), AAD);
+    if (body === undefined) return undefined;
+    const session = { id, ...(JSON.parse(body.toString('utf8')) as Omit<Session, 'id'>) };
     this.#remember(session);
     return session;
   }
@@ -107,16 +107,15 @@ export class Sessions {
 }
 
 /** AES-256-GCM with a random nonce, in base64url: for what a client keeps for the gateway. */
-export function sealText(key: KeyObject, text: string, aad: Buffer): string {
+export function sealBytes(key: KeyObject, plain: Uint8Array, aad: Buffer): string {
   const nonce = randomBytes(NONCE);
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(aad);
-  const body = Buffer.concat([nonce, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-  return body.toString('base64url');
+  return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url');
 }
 
 /** Undefined for anything that this key did not seal for this purpose. */
-export function openText(key: KeyObject, sealed: string, aad: Buffer): string | undefined {
+export function openBytes(key: KeyObject, sealed: string, aad: Buffer): Buffer | undefined {
   const body = Buffer.from(sealed, 'base64url');
   // base64url decoding is lenient; a second spelling of an id must not be an id.
   if (body.length <= NONCE + TAG || body.toString('base64url') !== sealed) return undefined;
@@ -124,7 +123,7 @@ export function openText(key: KeyObject, sealed: string, aad: Buffer): string | 
   decipher.setAAD(aad);
   decipher.setAuthTag(body.subarray(body.length - TAG));
   try {
-    return decipher.update(body.subarray(NONCE, body.length - TAG), undefined, 'utf8') + decipher.final('utf8');
+    return Buffer.concat([decipher.update(body.subarray(NONCE, body.length - TAG)), decipher.final()]);
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { GatehouseError } from '../errors.ts';
@@ -15,7 +15,10 @@ export interface StoreLock {
  */
 export function lockStore(dataDir: string, startedAt: string): StoreLock {
   const owner = join(dataDir, LOCK_OWNER_FILE);
-  const database = new DatabaseSync(join(dataDir, LOCK_FILE), { timeout: 0 });
+  const file = join(dataDir, LOCK_FILE);
+  // Made by hand, since SQLite would make it, and its journal, readable by others.
+  closeSync(openSync(file, 'a', 0o600));
+  const database = new DatabaseSync(file, { timeout: 0 });
   try {
     database.exec('BEGIN EXCLUSIVE');
   } catch (error) {

@@ -204,7 +204,10 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
   onResponseEnd(): void {
     if (this.#done) return;
     if (this.#parser === undefined && this.#size > 0) {
-      this.#sink.onMessage(this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks), undefined);
+      this.#sink.onMessage(
+        this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks),
+        undefined,
+      );
     }
     this.#finish();
     this.#sink.onEnd();
@@ -264,7 +267,9 @@ function describeError(error: Error): string {
     case 'EPIPE':
       return 'the connection broke off';
     default:
-      return /CERT|TLS|SSL|SELF_SIGNED/.test(code) ? 'its TLS certificate was not accepted' : `the exchange failed (${code || error.name})`;
+      return /CERT|TLS|SSL|SELF_SIGNED/.test(code)
+        ? 'its TLS certificate was not accepted'
+        : `the exchange failed (${code || error.name})`;
   }
 }
 

@@ -1,7 +1,15 @@
 // stdio upstreams (spec: gateway §4): one child per session, or per grant where the protocol has no sessions. Each
 // child is shared by whatever calls are under way in its lane, so ids and progress tokens are mapped on the way.
 import { Backoff, flattenNewlines, StdioChild, type StdioChildOptions } from '@gatehouse/net';
-import { type Message, type Span, readReply, readString, replaceCancelledId, replaceId, replaceProgressToken } from '@gatehouse/wire';
+import {
+  type Message,
+  readReply,
+  readString,
+  replaceCancelledId,
+  replaceId,
+  replaceProgressToken,
+  type Span,
+} from '@gatehouse/wire';
 import type { ServerEntry } from '../model.ts';
 import type { OutgoingMessage, Upstream, UpstreamExchange, UpstreamSink } from './upstream.ts';
 

@@ -1,0 +1,39 @@
+export { checkPolicy } from './check.ts';
+export { type CompiledPolicy, compilePolicy } from './compile.ts';
+export { explain } from './explain.ts';
+export { FEATURES, type Feature } from './features.ts';
+export { judge, toolVisibility } from './judge.ts';
+export { limitDenial } from './limit-denial.ts';
+export { parsePolicyText } from './parse-text.ts';
+export { judgePrompt, judgeResource, judgeResourceTemplate } from './resources.ts';
+export type {
+  AllowDecision,
+  ArgumentProblem,
+  ArgumentReport,
+  ArgumentValidator,
+  CalendarUnit,
+  Call,
+  Caller,
+  Charge,
+  Decision,
+  DenyDecision,
+  JudgeContext,
+  LimitScope,
+  PinnedTool,
+  PolicyProblem,
+  RuleFailure,
+  SchemaCompiler,
+  Trace,
+  TracePredicate,
+  TraceStep,
+  TruthName,
+  UnrunnablePattern,
+} from './types.ts';
+export {
+  chargeWindow,
+  emptyWindow,
+  isIdle,
+  lookWindow,
+  releaseWindow,
+  type WindowState,
+} from './window.ts';
