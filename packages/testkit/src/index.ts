@@ -1,2 +1,2 @@
 export { type RecordedRequest, RecordingUpstream, type RecordingUpstreamOptions } from './recording-upstream.ts';
-export { citedRequirements, readRequirements, type Requirement } from './requirements.ts';
+export { citedRequirements, type Requirement, readRequirements } from './requirements.ts';

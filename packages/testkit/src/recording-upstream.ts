@@ -69,7 +69,9 @@ export class RecordingUpstream {
 
   /** The calls that arrived, by tool name. */
   calls(tool?: string): RecordedRequest[] {
-    return this.received('tools/call').filter((request) => tool === undefined || request.message?.params?.name === tool);
+    return this.received('tools/call').filter(
+      (request) => tool === undefined || request.message?.params?.name === tool,
+    );
   }
 
   forget(): void {
