@@ -208,6 +208,12 @@ async function converse(gateway: Gateway, grantId: string, options: RunOptions):
 
 function lineWriter(stdout: NodeJS.WritableStream): LineWriter {
   let closed = false;
+  let waiting: (() => void)[] = [];
+  stdout.on('drain', () => {
+    const listeners = waiting;
+    waiting = [];
+    for (const listener of listeners) listener();
+  });
   // A client that left closes the pipe; what is still to be said has nobody to hear it.
   stdout.on('error', () => {
     closed = true;
@@ -222,7 +228,7 @@ function lineWriter(stdout: NodeJS.WritableStream): LineWriter {
       return stdout.write('\n');
     },
     onDrain(listener) {
-      stdout.on('drain', listener);
+      waiting.push(listener);
     },
   };
 }

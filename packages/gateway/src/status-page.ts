@@ -39,9 +39,9 @@ h2{font:600 1.05rem/1.3 ui-serif,Georgia,serif;margin:2.2rem 0 .5rem}
 .state{margin-left:auto;font-weight:600}.good{color:var(--good)}.bad{color:var(--bad)}
 .quiet{color:var(--quiet)}
 pre,code{font:14px/1.5 ui-monospace,"Cascadia Code",Menlo,monospace}
-pre{background:var(--card);border:1px solid var(--line);border-left:3px solid var(--accent);padding:.75rem 1rem;overflow-x:auto;margin:.4rem 0 1rem}
-.table{overflow-x:auto;background:var(--card);border:1px solid var(--line)}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.55rem .9rem;border-bottom:1px solid var(--line);white-space:nowrap}
+pre{background:var(--card);border:1px solid var(--line);border-left:3px solid var(--accent);padding:.75rem 1rem;margin:.4rem 0 1rem;white-space:pre-wrap;overflow-wrap:anywhere}
+.table{background:var(--card);border:1px solid var(--line)}
+table{border-collapse:collapse;width:100%}@media (max-width:30rem){th,td{padding:.5rem .55rem}}th,td{text-align:left;padding:.55rem .9rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere;vertical-align:baseline}
 tbody tr:last-child td{border-bottom:0}th{font-size:.85rem;color:var(--quiet);font-weight:600}
 a{color:var(--accent)}
 </style>

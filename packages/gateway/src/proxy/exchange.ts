@@ -23,6 +23,7 @@ export interface ClientExchange {
   /** Ends without a message: a status alone, or the end of a stream. */
   end(status: number): void;
   onClose(listener: () => void): void;
+  /** Calls the listener once, after a `send` that said false. */
   onDrain(listener: () => void): void;
 }
 

@@ -89,6 +89,6 @@ export class HttpExchange implements ClientExchange {
   }
 
   onDrain(listener: () => void): void {
-    this.#response.on('drain', listener);
+    this.#response.once('drain', listener);
   }
 }

@@ -44,7 +44,6 @@ export class Relay implements UpstreamSink {
     if (this.#done) return;
     this.#exchange = exchange;
     const { client, modern, gate } = this.#call;
-    client.onDrain(() => exchange.resume());
     client.onClose(() => {
       // Revision 2026-07-28: leaving cancels. Before it, a client may come back for the answer, so the call goes on.
       if ((modern || this.#options.listening === true) && !this.#done) {
@@ -159,7 +158,9 @@ export class Relay implements UpstreamSink {
       return true;
     }
     if (admission.toolsChanged) gate.toolsChanged(slug);
-    return client.send(admission.bytes, meta);
+    const ready = client.send(admission.bytes, meta);
+    if (!ready) client.onDrain(() => this.#exchange?.resume());
+    return ready;
   }
 
   /** Answers −32601 to a request of the server that its settings do not let through: the gateway's own message. */

@@ -5,6 +5,7 @@ import type { ClientExchange } from './exchange.ts';
 export interface LineWriter {
   /** Writes one line. False: hold back until the listener of `onDrain` is called. */
   write(line: Uint8Array): boolean;
+  /** Calls the listener once. */
   onDrain(listener: () => void): void;
   readonly closed: boolean;
 }
