@@ -59,7 +59,7 @@ beforeAll(async () => {
 });
 afterAll(() => api.close());
 
-describe('the OpenAPI document', () => {
+describe('[API-OPENAPI] the OpenAPI document', () => {
   it('is 3.1, needs no token, and names exactly the routes of the contract', () => {
     expect(document.openapi).toBe('3.1.0');
     const routes = Object.entries(document.paths).flatMap(([path, operations]) =>
