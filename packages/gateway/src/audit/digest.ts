@@ -1,4 +1,4 @@
-import { createHmac, type KeyObject } from 'node:crypto';
+import { createHmac, hash, type KeyObject } from 'node:crypto';
 import { canonicalize, InexactNumber, type JsonValue } from '@gatehouse/wire';
 
 /** What the log keeps of one argument: never its value. */
@@ -39,14 +39,49 @@ function canonicalText(value: JsonValue): string {
   return typeof value === 'object' && value !== null ? canonicalize(value) : JSON.stringify(value);
 }
 
+const BLOCK = 64;
+const HASH = 32;
+/** Longer texts are rare, and pay for a hash object. */
+const SCRATCH = 16 * 1024;
+
+/**
+ * HMAC-SHA-256 under one key (RFC 2104), by two one-shot hashes over prepared pads: half the cost of an object per
+ * value, of which a call needs one per argument.
+ */
+export class Mac {
+  readonly #key: KeyObject;
+  readonly #inner = Buffer.alloc(BLOCK + SCRATCH);
+  readonly #outer = Buffer.alloc(BLOCK + HASH);
+
+  /** @param key at most 64 bytes, as the log key is: a longer one would have to be hashed first */
+  constructor(key: KeyObject) {
+    const raw = key.export();
+    if (raw.length > BLOCK) throw new RangeError(`a log key has at most ${BLOCK} bytes`);
+    this.#key = key;
+    for (let at = 0; at < BLOCK; at++) {
+      const byte = raw[at] ?? 0;
+      this.#inner[at] = byte ^ 0x36;
+      this.#outer[at] = byte ^ 0x5c;
+    }
+  }
+
+  /** base64url */
+  of(content: string): string {
+    // A UTF-16 unit takes at most three bytes of UTF-8.
+    if (content.length * 3 > SCRATCH) return createHmac('sha256', this.#key).update(content).digest('base64url');
+    const length = this.#inner.write(content, BLOCK, 'utf8');
+    hash('sha256', this.#inner.subarray(0, BLOCK + length), 'buffer').copy(this.#outer, BLOCK);
+    return hash('sha256', this.#outer, 'base64url');
+  }
+}
+
 /**
  * Digests of a call's arguments. The key makes them useless for guessing a value back, and lets equal values be found.
- * @param key the log key, imported once: a Buffer would be imported again on each use.
+ * @param mac under the log key
  * @param args the arguments; anything but an object gives a digest of the whole only.
  * @param canonical RFC 8785 text of `args`, which the caller has already.
  */
-export function digestArguments(key: KeyObject, args: unknown, canonical: string): ArgumentsDigest {
-  const mac = (content: string): string => createHmac('sha256', key).update(content).digest('base64url');
+export function digestArguments(mac: Mac, args: unknown, canonical: string): ArgumentsDigest {
   // A null prototype: an argument may be called `__proto__`.
   const keys: Record<string, ArgumentDigest> = Object.create(null) as Record<string, ArgumentDigest>;
   let omitted = 0;
@@ -58,9 +93,9 @@ export function digestArguments(key: KeyObject, args: unknown, canonical: string
         continue;
       }
       kept += 1;
-      keys[name] = { ...describe(value), digest: mac(canonicalText(value)) };
+      keys[name] = { ...describe(value), digest: mac.of(canonicalText(value)) };
     }
   }
-  const whole: ArgumentsDigest = { digest: mac(canonical), length: canonical.length, keys };
+  const whole: ArgumentsDigest = { digest: mac.of(canonical), length: canonical.length, keys };
   return omitted > 0 ? { ...whole, omitted } : whole;
 }

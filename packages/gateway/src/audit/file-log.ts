@@ -2,7 +2,7 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
 import { headSigner } from './chain.ts';
-import { type ArgumentsDigest, digestArguments } from './digest.ts';
+import { type ArgumentsDigest, digestArguments, Mac } from './digest.ts';
 import { foundCsv, foundLines, readLines, streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
 import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
@@ -46,7 +46,7 @@ export class FileAuditLog implements AuditLog {
   readonly #calls: StreamWriter;
   readonly #admin: StreamWriter;
   readonly #signer: ReturnType<typeof headSigner>;
-  readonly #hmacKey: ReturnType<typeof createSecretKey>;
+  readonly #mac: Mac;
   readonly #listeners = new Set<(stored: StoredLine) => void>();
   readonly #indexer: Indexer;
   #closed: boolean = false;
@@ -62,7 +62,7 @@ export class FileAuditLog implements AuditLog {
     }
     this.#dir = dir;
     this.#signer = headSigner(signingSeed, keyId);
-    this.#hmacKey = createSecretKey(hmacKey);
+    this.#mac = new Mac(createSecretKey(hmacKey));
     const schedule = options.schedule ?? unrefTimers;
     this.#indexer = new Indexer(dir, schedule);
     for (const stream of STREAMS) {
@@ -138,7 +138,7 @@ export class FileAuditLog implements AuditLog {
   }
 
   digestArguments(args: unknown, canonicalText: string): ArgumentsDigest {
-    return digestArguments(this.#hmacKey, args, canonicalText);
+    return digestArguments(this.#mac, args, canonicalText);
   }
 
   search(query: AuditQuery): AuditPage {

@@ -5,8 +5,11 @@ import { AuditUnavailableError } from './stream-writer.ts';
 /** Quiet time before the index takes in what was stored, and how long one slice may hold the thread. */
 const QUIET_MS = 250;
 const SLICE_MS = 4;
-/** Records behind which the index gives up waiting for quiet, so that a search never has much to catch up. */
-const MAX_LAG = 4096;
+/**
+ * Records behind which the index gives up waiting for quiet: some seconds of full load, so that the index stays off the
+ * path of a burst, and a search still has little to catch up.
+ */
+const MAX_LAG = 32_768;
 const AFTER_ERROR_MS = 5_000;
 
 /** Fills the search index behind the calls. What fails here fails a search, never a call (spec: gateway §9). */

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { canonicalize, type JsonValue } from '@gatehouse/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { digestArguments, MAX_KEYS } from './digest.ts';
+import { digestArguments, Mac, MAX_KEYS } from './digest.ts';
 import { adminMembers, callMembers } from './record.ts';
 import { denial, intent, testLog } from './testing.ts';
 
-const key = createSecretKey(Buffer.alloc(32, 7));
+const key = new Mac(createSecretKey(Buffer.alloc(32, 7)));
 const digest = (args: Record<string, JsonValue>) => digestArguments(key, args, canonicalize(args));
 
 describe('records', () => {
@@ -96,6 +96,16 @@ describe('records', () => {
 });
 
 describe('digests of arguments', () => {
+  it('[AUD-DIGEST] are HMAC-SHA-256 (RFC 2104) for texts of every length', () => {
+    const secret = createSecretKey(Buffer.alloc(48, 9));
+    const mac = new Mac(secret);
+    for (const length of [0, 1, 55, 56, 63, 64, 65, 1000, 5461, 5462, 20_000]) {
+      const text = 'é'.repeat(length);
+      expect(mac.of(text)).toBe(createHmac('sha256', secret).update(text).digest('base64url'));
+    }
+    expect(() => new Mac(createSecretKey(Buffer.alloc(65)))).toThrow(RangeError);
+  });
+
   it('[AUD-DIGEST] gives types, lengths and HMACs under the log key; equal values are equal, whatever their order', () => {
     const one = digest({ s: 'héllo', n: 1.5, b: true, z: null, a: [1, 2], o: { y: 1, x: 2 } });
     expect(Object.entries(one.keys).map(([name, of]) => `${name}:${of.type}:${of.length}`)).toEqual([
@@ -108,7 +118,7 @@ describe('digests of arguments', () => {
     ]);
     expect(one.keys.s!.digest).toBe(createHmac('sha256', Buffer.alloc(32, 7)).update('"héllo"').digest('base64url'));
     expect(digest({ other: { x: 2, y: 1 } }).keys.other!.digest).toBe(one.keys.o!.digest);
-    const otherKey = digestArguments(createSecretKey(Buffer.alloc(32, 8)), { s: 'héllo' }, '{"s":"héllo"}');
+    const otherKey = digestArguments(new Mac(createSecretKey(Buffer.alloc(32, 8))), { s: 'héllo' }, '{"s":"héllo"}');
     expect(otherKey.keys.s!.digest).not.toBe(one.keys.s!.digest);
   });
 

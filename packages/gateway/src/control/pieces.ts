@@ -66,7 +66,11 @@ export class Pieces {
   /** After a change of a server's definitions. */
   definitions(server: ServerRecord): void {
     const tools = new Map<string, ServedTool>();
-    for (const definition of this.#state.definitions.get(server.id)?.values() ?? []) {
+    // By name, as the store gives them at a start, so that warnings keep their order over a restart.
+    const sorted = [...(this.#state.definitions.get(server.id)?.values() ?? [])].sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    );
+    for (const definition of sorted) {
       tools.set(definition.name, this.#servedTool(definition));
     }
     this.#toolsOf.set(server.id, tools);

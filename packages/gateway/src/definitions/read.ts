@@ -171,7 +171,9 @@ class MemoryExchange implements ClientExchange {
   send(): boolean {
     return true;
   }
-  event(): void {}
+  event(): boolean {
+    return true;
+  }
   accepted(): void {
     this.#resolve(undefined);
   }

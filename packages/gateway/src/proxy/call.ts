@@ -1,13 +1,22 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
-import { type Decision, limitDenial } from '@gatehouse/policy';
+import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
 import type { CallRecord } from '../audit/record.ts';
-import type { Receipt } from '../limits/counters.ts';
+import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
+import { SESSION_LANE } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
-import { durabilityOf, type Gate, gatehouseGrant, type Inbound, isGatehouse, releaseReservation } from './gate.ts';
+import {
+  durabilityOf,
+  type Gate,
+  gatehouseGrant,
+  type Inbound,
+  isGatehouse,
+  releaseReservation,
+  transportOf,
+} from './gate.ts';
 import {
   forwardedHeaders,
   headerMismatch,
@@ -18,7 +27,7 @@ import {
 } from './headers.ts';
 import { allows, openAnswer } from './inbound.ts';
 import { type Judgement, judgeMessage } from './judgement.ts';
-import { baseRecord, decisionRecord, intentRecord } from './records.ts';
+import { baseRecord, clipped, decisionRecord, intentRecord } from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -42,19 +51,19 @@ export interface CallState {
  */
 export async function handle(gate: Gate, inbound: Inbound, client: ClientExchange): Promise<void> {
   const requestId = gate.newRequestId();
+  let id: Uint8Array | undefined;
   try {
     // Tokenize (P2): what is ambiguous is refused.
     const message = readMessage(inbound.body, { maxDepth: gate.limits.maxDepth });
     if (!message.ok) {
-      const id = message.id === undefined ? undefined : inbound.body.subarray(message.id.start, message.id.end);
+      id = message.id === undefined ? undefined : inbound.body.subarray(message.id.start, message.id.end);
       const detail = { refused: message.reason, offset: message.offset };
       await recordRefusal(gate, inbound, requestId, '(message)', message.message, { detail });
       client.answer(400, errorAnswer(id, message.code, message.message));
       return;
     }
+    if (message.kind === 'request' && message.idSpan !== undefined) id = rawSpan(message, message.idSpan);
     const place = locate(gate, inbound, message);
-    const id =
-      message.kind === 'request' && message.idSpan !== undefined ? rawSpan(message, message.idSpan) : undefined;
     if ('refused' in place) {
       await recordRefusal(gate, inbound, requestId, place.rule, place.refused, methodOf(message));
       client.answer(place.status, errorAnswer(id, place.code, place.refused));
@@ -64,29 +73,51 @@ export async function handle(gate: Gate, inbound: Inbound, client: ClientExchang
     if (message.kind === 'response') await answerServerRequest(call);
     else await judgeAndForward(call);
   } catch (error) {
-    gate.metrics.fault(error);
-    client.answer(
-      500,
-      errorAnswer(
-        undefined,
-        CODE.internal,
-        `An error inside the gateway; nothing more was done. Request ${requestId}.`,
-      ),
-    );
+    await faulted(gate, inbound, client, { requestId, id, error });
   }
 }
 
-async function judgeAndForward(call: CallState): Promise<void> {
+/** The end of every exception: a record, an answer, and nothing that goes on. Holds even if these fail as well. */
+async function faulted(
+  gate: Gate,
+  inbound: Inbound,
+  client: ClientExchange,
+  { requestId, id, error }: { requestId: string; id: Uint8Array | undefined; error: unknown },
+): Promise<void> {
+  try {
+    gate.metrics.fault(error);
+    const message = `An error inside the gateway; nothing more was done. Request ${requestId}.`;
+    await recordRefusal(gate, inbound, requestId, '(internal error)', 'An error inside the gateway.', {});
+    client.answer(500, errorAnswer(id, CODE.internal, message));
+  } catch (second) {
+    gate.metrics.fault(second);
+    client.end(500);
+  }
+}
+
+/** How often a call is judged anew when the configuration changes under it. */
+const MAX_JUDGEMENTS = 3;
+
+async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const { gate, inbound, message, client } = call;
   const { grant } = inbound;
+  const { epoch } = gate.directory;
   const method = message.method ?? '';
   const rule = CLIENT_METHODS.get(method);
   const vendor = rule === undefined && grant.entry.vendorMethods.has(method);
   if (!vendor && (rule === undefined || rule.action === 'refuse' || method.startsWith('tasks/'))) {
-    await recordRefusal(gate, inbound, call.requestId, '(unknown method)', `Unknown method ${method}.`, { method });
+    const shown = clipped(method);
+    await recordRefusal(
+      gate,
+      inbound,
+      call.requestId,
+      '(unknown method)',
+      `Unknown method ${shown}.`,
+      methodOf(message),
+    );
     if (call.id === undefined) client.accepted();
     else
-      client.answer(call.modern ? 404 : 200, errorAnswer(call.id, CODE.methodNotFound, `Method not found: ${method}`));
+      client.answer(call.modern ? 404 : 200, errorAnswer(call.id, CODE.methodNotFound, `Method not found: ${shown}`));
     return;
   }
 
@@ -97,7 +128,7 @@ async function judgeAndForward(call: CallState): Promise<void> {
   if (!concealed) {
     const mismatch = mismatchOf(call, judgement);
     if (mismatch !== undefined) {
-      await recordRefusal(gate, inbound, call.requestId, '(headers)', mismatch, { method });
+      await recordRefusal(gate, inbound, call.requestId, '(headers)', mismatch, methodOf(message));
       client.answer(400, errorAnswer(call.id, CODE.headerMismatch, `Header mismatch: ${mismatch}.`));
       return;
     }
@@ -110,13 +141,24 @@ async function judgeAndForward(call: CallState): Promise<void> {
   // Reserve: all limits of the call in one step, all or none (P4).
   let receipt: Receipt | undefined;
   if (judgement.decision.charges.length > 0) {
-    const reserved = gate.counters.reserve(judgement.decision.charges, now);
-    const result = reserved instanceof Promise ? await reserved : reserved;
+    const result = await reserve(gate, judgement.decision.charges, now);
+    if (result === undefined) {
+      const message = 'The limits of this call cannot be counted, so the call was not made. Try again later.';
+      await recordRefusal(gate, inbound, call.requestId, '(limits unavailable)', message, methodOf(call.message));
+      unavailable(call, message);
+      return;
+    }
     if (!result.ok) {
       await deny(call, judgement, limitDenial(result.charge, result));
       return;
     }
     receipt = result.receipt;
+    // What was judged by must still hold where the intent is stored (spec: gateway §5); nothing waits from here to there.
+    if (gate.directory.epoch !== epoch) {
+      releaseReservation(gate, receipt);
+      await judgeAgain(call, judgements);
+      return;
+    }
   }
 
   // Store the intent (P3): no record, no call.
@@ -130,22 +172,57 @@ async function judgeAndForward(call: CallState): Promise<void> {
     unavailable(call, 'The audit log cannot be written, so the call was not made. Try again later.');
     return;
   }
-  gate.metrics.decision(grant.entry.server.slug, 'allow');
 
   // Forward: the very bytes that were judged.
-  const upstream = gate.upstream(grant.entry);
   const relay = new Relay(call, { acts, receipt, deadline: method === 'subscriptions/listen' ? undefined : deadline });
-  relay.start(
-    upstream.send(
-      {
-        message: method === 'initialize' ? declared(call) : message,
-        headers: forwardedHeaders(inbound.headers),
-        session: call.session?.upstream,
-        lane: call.lane,
-      },
-      relay,
-    ),
-  );
+  try {
+    gate.metrics.decision(grant.entry.server.slug, 'allow');
+    relay.start(
+      transportOf(gate, grant.entry).send(
+        {
+          message: method === 'initialize' || call.modern ? declared(call) : message,
+          headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined),
+          session: call.session?.upstream,
+          lane: call.lane,
+        },
+        relay,
+      ),
+    );
+  } catch (error) {
+    // The intent stands in the log: the relay gives it its outcome, and the reservation back if nothing was sent.
+    relay.fault(error);
+  }
+}
+
+/** Undefined: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
+async function reserve(gate: Gate, charges: readonly Charge[], now: number): Promise<ReserveResult | undefined> {
+  try {
+    return await gate.counters.reserve(charges, now);
+  } catch (error) {
+    gate.metrics.fault(error);
+    return undefined;
+  }
+}
+
+/** The configuration changed while the call waited: it is judged again, from authentication on. */
+async function judgeAgain(call: CallState, judgements: number): Promise<void> {
+  const { gate, inbound, message } = call;
+  const grant =
+    inbound.reauthenticate === undefined ? gate.directory.grant(inbound.grant.id) : inbound.reauthenticate();
+  const again = grant === undefined ? undefined : { ...inbound, grant };
+  const place = again === undefined ? undefined : locate(gate, again, message);
+  if (again === undefined || place === undefined || 'refused' in place) {
+    const reason = 'The grant, the session or the server of this call ended while it waited.';
+    await recordRefusal(gate, inbound, call.requestId, '(changed meanwhile)', reason, methodOf(message));
+    if (call.id === undefined) call.client.end(404);
+    else call.client.answer(404, errorAnswer(call.id, -32001, reason));
+  } else if (judgements >= MAX_JUDGEMENTS) {
+    const reason = 'The configuration keeps changing, so the call was not made. Try again.';
+    await recordRefusal(gate, inbound, call.requestId, '(changed meanwhile)', reason, methodOf(message));
+    unavailable(call, reason);
+  } else {
+    await judgeAndForward({ ...call, inbound: again, ...place }, judgements + 1);
+  }
 }
 
 /** Where a message belongs: its era, its session and its lane; or why it belongs nowhere. */
@@ -175,7 +252,8 @@ function locate(
   }
   const child = grant.entry.server.transport.kind === 'stdio';
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
-  if (message.method === 'initialize') return { modern, session: undefined, lane: `session:${gate.newRequestId()}` };
+  if (message.method === 'initialize')
+    return { modern, session: undefined, lane: `${SESSION_LANE}${gate.newRequestId()}` };
   const sessionId = inbound.stdio === undefined ? headers.session : inbound.stdio.session;
   if (sessionId === undefined) {
     // An upstream without sessions gave none; a child belongs to one, but for what comes before it.
@@ -250,7 +328,7 @@ function unavailable(call: CallState, message: string): void {
 }
 
 function methodOf(message: Message): Pick<CallRecord, 'method'> {
-  return message.method === undefined ? {} : { method: message.method };
+  return message.method === undefined ? {} : { method: clipped(message.method) };
 }
 
 async function recordRefusal(
@@ -287,19 +365,27 @@ async function answerServerRequest(call: CallState): Promise<void> {
     client.end(503);
     return;
   }
-  const relay = new Relay(call, { acts: false, receipt: undefined, deadline: undefined });
-  relay.start(
-    gate.upstream(inbound.grant.entry).send(
-      {
-        message: opened,
-        headers: forwardedHeaders(inbound.headers),
-        session: call.session?.upstream,
-        lane: call.lane,
-      },
-      relay,
-    ),
-  );
+  const deadline = gate.clock() + gate.limits.callDeadline;
+  const relay = new Relay(call, { acts: false, receipt: undefined, deadline });
+  try {
+    relay.start(
+      transportOf(gate, inbound.grant.entry).send(
+        {
+          message: opened,
+          headers: forwardedHeaders(inbound.headers),
+          session: call.session?.upstream,
+          lane: call.lane,
+        },
+        relay,
+      ),
+    );
+  } catch (error) {
+    relay.fault(error);
+  }
 }
+
+/** A server that refuses to take an answer may not keep a connection for it. */
+const ANSWER_TIMEOUT_MS = 10_000;
 
 /**
  * The gateway's own answer to a request of an upstream that its settings do not let through. It passes the same log.
@@ -317,13 +403,20 @@ export async function answerUpstream(
     { ...baseRecord(inbound, requestId), kind: 'decision', decision: { outcome: 'refuse', rule: '(server request)' } },
     'process',
   );
-  gate.upstream(entry).send(
+  let timer: NodeJS.Timeout | undefined;
+  let over = false;
+  const end = (): void => {
+    over = true;
+    clearTimeout(timer);
+  };
+  const exchange = transportOf(gate, entry).send(
     {
       message,
       headers: answer.version === undefined ? {} : { 'mcp-protocol-version': answer.version },
       session: answer.session,
       lane: answer.lane,
     },
-    { onHandedOver() {}, onHead() {}, onMessage: () => true, onEvent() {}, onEnd() {}, onFailure() {} },
+    { onHandedOver() {}, onHead() {}, onMessage: () => true, onEvent: () => true, onEnd: end, onFailure: end },
   );
+  if (!over) timer = setTimeout(() => exchange.abort(), ANSWER_TIMEOUT_MS).unref();
 }

@@ -1,10 +1,11 @@
 // HTTP in: the one listener of the data plane, without a framework (design: §2). It finds out who speaks, reads the
 // body, and hands both to the choke point.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Authentication, GrantEntry } from '../model.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import { handle } from './call.ts';
 import type { Gate, Inbound } from './gate.ts';
-import { protocolHeaders } from './headers.ts';
+import { countHeader, protocolHeaders } from './headers.ts';
 import { HttpExchange } from './http-exchange.ts';
 import type { Refusals } from './refusals.ts';
 import { endSession, openStream } from './session-requests.ts';
@@ -38,18 +39,23 @@ export class Door {
     const source = request.socket.remoteAddress ?? '';
     const { directory, clock } = this.#gate;
     const authorization = oneAuthorization(request);
-    const who = directory.authenticate(authorization, slug, clock(), source);
+    const authenticate = () => directory.authenticate(authorization, slug, clock(), source);
+    const who = authenticate();
     if (!who.ok) {
       this.#unauthorized(response, source, who.reason);
       return;
     }
-    const inbound = { grant: who.grant, headers: protocolHeaders(request), source };
+    const reauthenticate = (): GrantEntry | undefined => {
+      const again = authenticate();
+      return again.ok ? again.grant : undefined;
+    };
+    const inbound = { grant: who.grant, headers: protocolHeaders(request), source, reauthenticate };
     const exchange = new HttpExchange(response, () =>
       this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), source)),
     );
     switch (request.method) {
       case 'POST':
-        this.#post(request, response, inbound, exchange);
+        this.#post(request, response, inbound, exchange, authenticate);
         return;
       case 'GET':
         void openStream(this.#gate, { ...inbound, body: NO_BODY }, exchange).catch((error: unknown) =>
@@ -72,6 +78,7 @@ export class Door {
     response: ServerResponse,
     inbound: Omit<Inbound, 'body'>,
     exchange: HttpExchange,
+    authenticate: () => Authentication,
   ): void {
     const problem = contentProblem(request);
     if (problem !== undefined) {
@@ -96,7 +103,16 @@ export class Door {
     request.on('end', () => {
       if (size > maxBody) return;
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
-      void handle(this.#gate, { ...inbound, body }, exchange);
+      // A body may take a minute to arrive, and revocation holds from the next message (spec: gateway §3): what is judged
+      // by is the grant as it is now, with all of the message here.
+      const now = authenticate();
+      if (!now.ok) {
+        this.#unauthorized(response, inbound.source, now.reason);
+        return;
+      }
+      void handle(this.#gate, { ...inbound, grant: now.grant, body }, exchange).catch((error: unknown) =>
+        this.#fault(exchange, error),
+      );
     });
   }
 
@@ -158,13 +174,7 @@ const NO_BODY = new Uint8Array(0);
 
 /** Two Authorization headers: which one counts would be a guess, so neither does. */
 function oneAuthorization(request: IncomingMessage): string | undefined {
-  const raw = request.rawHeaders;
-  let count = 0;
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at] as string;
-    if (name.length === 13 && name.toLowerCase() === 'authorization') count += 1;
-  }
-  return count === 1 ? request.headers.authorization : undefined;
+  return countHeader(request, 'authorization') === 1 ? request.headers.authorization : undefined;
 }
 
 function contentProblem(request: IncomingMessage): string | undefined {

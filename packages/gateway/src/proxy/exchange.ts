@@ -16,12 +16,13 @@ export interface ClientExchange {
   answer(status: number, message: Uint8Array, meta?: EventMeta): void;
   /** A message before the answer, or on a stream without one. False: hold back until `onDrain`. */
   send(message: Uint8Array, meta: EventMeta): boolean;
-  /** An event without a message, such as a priming event or a retry hint. */
-  event(meta: EventMeta): void;
+  /** An event without a message, such as a priming event or a retry hint. False as for `send`. */
+  event(meta: EventMeta): boolean;
   /** A notification or a response was taken (202). */
   accepted(): void;
   /** Ends without a message: a status alone, or the end of a stream. */
   end(status: number): void;
+  /** Calls the listener once the client can no longer be reached; at once if that is so already. */
   onClose(listener: () => void): void;
   /** Calls the listener once, after a `send` that said false. */
   onDrain(listener: () => void): void;

@@ -1,5 +1,6 @@
 // What the choke point works with. Made once by gateway.ts; nothing in it changes while a call runs but what says so.
 import type { AuditLog, Durability } from '../audit/log.ts';
+import { GatehouseError } from '../errors.ts';
 import type { Counters, Receipt } from '../limits/counters.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
@@ -42,6 +43,11 @@ export interface Inbound {
   readonly headers: ProtocolHeaders;
   /** Remote address as configured; empty for stdio. */
   readonly source: string;
+  /**
+   * Authenticates the same client again, for a judgement that has to be made anew (spec: gateway §5).
+   * Default: the grant as the directory has it.
+   */
+  readonly reauthenticate?: () => GrantEntry | undefined;
   /** A client on stdio has one session and sends no id for it: the one that its `initialize` opened. */
   readonly stdio?: { session?: string };
 }
@@ -67,6 +73,19 @@ export function gatehouseGrant(entry: ServerEntry): GrantEntry {
 
 export function isGatehouse(grant: GrantEntry): boolean {
   return grant.id === GATEHOUSE;
+}
+
+/**
+ * The transport of a server, if the server is still the one that was judged.
+ * @throws GatehouseError conflict: an older revision would wake what was closed, under settings that hold no more
+ */
+export function transportOf(gate: Gate, entry: ServerEntry): Upstream {
+  const { id, revision, slug } = entry.server;
+  const now = gate.directory.server(slug)?.server;
+  if (now?.id !== id || now.revision !== revision) {
+    throw new GatehouseError('conflict', `The server ${slug} was changed meanwhile. Try again.`);
+  }
+  return gate.upstream(entry);
 }
 
 /** P3: read-class calls survive the death of the process, everything above survives power loss, unless set otherwise. */

@@ -12,6 +12,20 @@ import {
 import type { ServedTool } from '../model.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 
+/**
+ * How often a header stands in a request; Node keeps the first of several and does not tell.
+ * @param name in lower case
+ */
+export function countHeader(request: IncomingMessage, name: string): number {
+  const raw = request.rawHeaders;
+  let count = 0;
+  for (let at = 0; at < raw.length; at += 2) {
+    const given = raw[at] as string;
+    if (given.length === name.length && given.toLowerCase() === name) count += 1;
+  }
+  return count;
+}
+
 /** Reads the protocol headers; everything else of the client stays here. */
 export function protocolHeaders(request: IncomingMessage): ProtocolHeaders {
   const given = request.headers;
@@ -40,12 +54,16 @@ export function protocolHeaders(request: IncomingMessage): ProtocolHeaders {
   return headers;
 }
 
-/** The same headers on their way upstream; the session id is not among them, for the upstream has its own. */
-export function forwardedHeaders(headers: ProtocolHeaders): Record<string, string> {
-  const out: Record<string, string> = { ...headers.params };
+/**
+ * The same headers on their way upstream; the session id is not among them, for the upstream has its own. What repeats
+ * the body goes on only where it was checked against it: a server that routes by such a header would run another call.
+ * @param checked the message of revision 2026-07-28 that passed `headerMismatch`
+ */
+export function forwardedHeaders(headers: ProtocolHeaders, checked?: Message): Record<string, string> {
+  const out: Record<string, string> = checked === undefined ? {} : { ...headers.params };
   if (headers.version !== undefined) out['mcp-protocol-version'] = headers.version;
-  if (headers.method !== undefined) out['mcp-method'] = headers.method;
-  if (headers.name !== undefined) out['mcp-name'] = headers.name;
+  if (checked !== undefined && headers.method !== undefined) out['mcp-method'] = headers.method;
+  if (headers.name !== undefined && (checked?.name ?? checked?.uri) !== undefined) out['mcp-name'] = headers.name;
   if (headers.lastEventId !== undefined) out['last-event-id'] = headers.lastEventId;
   return out;
 }

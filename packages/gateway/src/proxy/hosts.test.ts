@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { HostCheck } from './hosts.ts';
 
 const request = (host: string | undefined, origin?: string): IncomingMessage =>
-  ({ headers: { host, origin } }) as unknown as IncomingMessage;
+  ({
+    headers: { host, origin },
+    rawHeaders: host === undefined ? [] : ['Host', host],
+  }) as unknown as IncomingMessage;
 
 const LOCAL = { host: '127.0.0.1', public_url: undefined, allowed_hosts: [], allowed_origins: [] };
 const PUBLIC = {
@@ -18,6 +21,11 @@ describe('Host and Origin', () => {
     '[GW-HOST] on a loopback bind %s may be named',
     (host) => expect(new HostCheck(LOCAL).refuse(request(host))).toBeUndefined(),
   );
+
+  it('[T119] refuses a request that names two hosts, whichever of them counts', () => {
+    const twice = { headers: { host: 'localhost' }, rawHeaders: ['Host', 'localhost', 'HOST', 'localhost'] };
+    expect(new HostCheck(LOCAL).refuse(twice as unknown as IncomingMessage)).toContain('Host');
+  });
 
   it.each([
     undefined,

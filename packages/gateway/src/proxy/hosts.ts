@@ -2,6 +2,7 @@
 // names its own host, so it is refused whatever token it has.
 import type { IncomingMessage } from 'node:http';
 import { isLoopback, type Settings } from '../config.ts';
+import { countHeader } from './headers.ts';
 
 export class HostCheck {
   readonly #hosts = new Set<string>();
@@ -21,7 +22,8 @@ export class HostCheck {
 
   /** What is wrong, naming the setting; undefined when both may pass. */
   refuse(request: IncomingMessage): string | undefined {
-    const host = request.headers.host;
+    // Node keeps the first of several; whoever stands before or behind may take another one.
+    const host = countHeader(request, 'host') === 1 ? request.headers.host : undefined;
     if (host === undefined || !this.#hostAllowed(host.toLowerCase())) {
       return 'The Host header of this request is not allowed; see the settings allowed_hosts and public_url.';
     }

@@ -40,7 +40,10 @@ export class HttpExchange implements ClientExchange {
       ...(this.#session === undefined ? {} : { 'mcp-session-id': this.#session }),
     });
     this.#response.flushHeaders();
-    this.#keepAlive = setInterval(() => this.#response.write(KEEP_ALIVE), KEEP_ALIVE_MS);
+    this.#keepAlive = setInterval(() => {
+      // A client that does not read hears nothing of it, and the memory for it would only grow.
+      if (!this.#response.writableNeedDrain) this.#response.write(KEEP_ALIVE);
+    }, KEEP_ALIVE_MS);
     this.#response.once('close', () => clearInterval(this.#keepAlive));
   }
 
@@ -67,10 +70,12 @@ export class HttpExchange implements ClientExchange {
     return this.#response.write(encodeSse({ event: 'message', ...meta, data: message }));
   }
 
-  event(meta: EventMeta): void {
-    if (this.closed) return;
+  event(meta: EventMeta): boolean {
+    if (this.closed) return true;
     this.openStream();
-    this.#response.write(Object.keys(meta).length === 0 ? KEEP_ALIVE : encodeSse({ ...meta, data: new Uint8Array(0) }));
+    return this.#response.write(
+      Object.keys(meta).length === 0 ? KEEP_ALIVE : encodeSse({ ...meta, data: new Uint8Array(0) }),
+    );
   }
 
   accepted(): void {
@@ -85,7 +90,9 @@ export class HttpExchange implements ClientExchange {
   }
 
   onClose(listener: () => void): void {
-    this.#response.once('close', listener);
+    // A client may leave while its request waits for the log: its `close` is over by then.
+    if (this.#response.destroyed) listener();
+    else this.#response.once('close', listener);
   }
 
   onDrain(listener: () => void): void {

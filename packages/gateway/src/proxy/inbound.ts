@@ -1,9 +1,11 @@
 // From the upstream to the client: what may pass beside answers (spec: gateway §4, streams; design: §1 "server to client").
 import { hash, type KeyObject } from 'node:crypto';
 import {
+  checkValue,
   type Message,
   type Reply,
   readString,
+  readValue,
   replaceId,
   SERVER_METHODS,
   type ServerRequestKind,
@@ -107,6 +109,31 @@ export function admit(
 
 export function allows(settings: ServerSettings, kind: ServerRequestKind): boolean {
   return kind === 'ping' || settings.serverRequests[kind];
+}
+
+const KIND_WORDS: Readonly<Record<string, string>> = {
+  sampling: 'sampling',
+  elicitation: 'elicitation',
+  roots: 'its roots',
+};
+
+/**
+ * Revision 2026-07-28 asks in a result instead of a request (`inputRequests`); the same kinds pass (spec: gateway §4).
+ * @returns what is asked for and may not pass; undefined: everything may
+ */
+export function refusedInput(settings: ServerSettings, reply: Reply): string | undefined {
+  const asked = reply.resultMembers?.get('inputRequests');
+  if (asked === undefined) return undefined;
+  // Read by its last key or its first: which of two a client takes cannot be known.
+  if (reply.bytes[asked.start] !== 0x7b || checkValue(reply.bytes, asked) !== undefined) return 'something unreadable';
+  const requests = readValue(reply.bytes, asked) as Readonly<Record<string, unknown>>;
+  for (const request of Object.values(requests)) {
+    const method = (request as { method?: unknown } | null)?.method;
+    const rule = typeof method === 'string' ? SERVER_METHODS.get(method) : undefined;
+    if (rule?.kind !== 'request') return 'something unknown';
+    if (!allows(settings, rule.request)) return KIND_WORDS[rule.request] ?? rule.request;
+  }
+  return undefined;
 }
 
 /** The answer of a client to a server request, with the upstream's own id; undefined when it answers nothing. */

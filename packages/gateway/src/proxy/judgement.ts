@@ -8,7 +8,15 @@ import {
   judgeResource,
   judgeResourceTemplate,
 } from '@gatehouse/policy';
-import { type ClientMethod, type JsonValue, type Message, objectMembers, readString, readValue } from '@gatehouse/wire';
+import {
+  type ClientMethod,
+  foldKey,
+  type JsonValue,
+  type Message,
+  objectMembers,
+  readString,
+  readValue,
+} from '@gatehouse/wire';
 import type { GrantEntry, ServedTool } from '../model.ts';
 import { isGatehouse } from './gate.ts';
 import type { Session } from './sessions.ts';
@@ -24,6 +32,7 @@ export interface Judgement {
 }
 
 const ALLOWED: Decision = { outcome: 'allow', rule: '', charges: [], warnings: [] };
+const NO_POLICY = denial('(no policy)', 'This grant has no policy.');
 
 /** The call's context: the grant's own, with what this session adds. */
 export function callerOf(grant: GrantEntry, session: Session | undefined): Caller {
@@ -56,7 +65,8 @@ function judgement(
   const method = message.method ?? '';
   if (rule === undefined) {
     // A vendor method that the server's settings list: it may do anything.
-    return { decision: isGatehouse(grant) ? refusedForGatehouse(method) : ALLOWED, read: false };
+    if (isGatehouse(grant)) return { decision: refusedForGatehouse(method), read: false };
+    return { decision: grant.policy === undefined ? NO_POLICY : ALLOWED, read: false };
   }
   if (rule.action !== 'judge') return { decision: ALLOWED, read: true };
   if (isGatehouse(grant)) return { decision: refusedForGatehouse(method), read: true };
@@ -67,7 +77,7 @@ function judgement(
   };
   if (method === 'tools/call') return judgeTool(grant, message, context);
   if (method === 'subscriptions/listen') return judgeSubscription(grant, message, context);
-  if (grant.policy === undefined) return { decision: denial('(no policy)', 'This grant has no policy.'), read: true };
+  if (grant.policy === undefined) return { decision: NO_POLICY, read: true };
   const subject = subjectOf(message);
   if (subject === undefined) {
     return { decision: denial('(arguments)', `${method} does not say what it is about.`), read: true };
@@ -99,11 +109,17 @@ function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeCo
   const span = message.params?.get('notifications');
   const filter =
     span === undefined ? {} : (readValue(message.bytes, span) as { resourceSubscriptions?: unknown } | null);
+  // A server that ignores case would subscribe to what no rule has seen.
+  for (const key of Object.keys(filter ?? {})) {
+    if (key !== 'resourceSubscriptions' && foldKey(key) === foldKey('resourceSubscriptions')) {
+      return { decision: denial('(arguments)', `${key} must be spelt resourceSubscriptions.`), read: true };
+    }
+  }
   const uris = filter?.resourceSubscriptions ?? [];
   if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === 'string')) {
     return { decision: denial('(arguments)', 'resourceSubscriptions must be an array of URIs.'), read: true };
   }
-  if (grant.policy === undefined) return { decision: denial('(no policy)', 'This grant has no policy.'), read: true };
+  if (grant.policy === undefined) return { decision: NO_POLICY, read: true };
   for (const uri of uris) {
     const decision = judgeResource(grant.policy, uri, context);
     if (decision.outcome === 'deny') return { decision, read: true };

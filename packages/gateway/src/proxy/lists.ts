@@ -4,6 +4,7 @@ import {
   arrayItems,
   checkValue,
   editListItems,
+  foldKey,
   type ListItemEdit,
   objectMembers,
   type Reply,
@@ -53,7 +54,7 @@ export function filterLists(
   const items = listItems(reply, tools, 'tools');
   if (typeof items === 'string') return { ok: false, reason: items };
   const unseen = items.filter(
-    (item) => !gate.seen.has(grant.entry.server.id, reply.bytes.subarray(item.start, item.end)),
+    (item) => !gate.seen.has(gate.directory.epoch, grant.entry.server.id, reply.bytes.subarray(item.start, item.end)),
   );
   if (unseen.length === 0) return cutAll(gate, grant, session, reply);
   const observed: ObservedTool[] = unseen.map((item) => ({
@@ -71,12 +72,13 @@ async function intakeThenCut(
   observed: readonly ObservedTool[],
 ): Promise<Filtered> {
   const { slug, id } = grant.entry.server;
+  const { epoch } = gate.directory;
   try {
     await gate.intake(slug, observed);
   } catch {
     return { ok: false, reason: 'its tool definitions could not be stored' };
   }
-  for (const tool of observed) gate.seen.add(id, tool.bytes);
+  if (gate.directory.epoch === epoch) for (const tool of observed) gate.seen.add(epoch, id, tool.bytes);
   const current = gate.directory.grant(grant.id) ?? grant;
   return cutAll(gate, current, session, reply);
 }
@@ -121,7 +123,7 @@ function listItems(reply: Reply, span: Span, list: ListName): Item[] | string {
     }
     const key = readString(reply.bytes, name);
     // Two items of one name: which of them would be called cannot be known.
-    const folded = list === 'tools' ? key.toLowerCase() : key;
+    const folded = list === 'tools' ? foldKey(key) : key;
     if (seen.has(folded) && list !== 'resources') return `its list of ${list} has ${JSON.stringify(key)} twice`;
     seen.add(folded);
     items.push({ start: item.start, end: item.end, key });

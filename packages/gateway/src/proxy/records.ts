@@ -18,12 +18,20 @@ export function baseRecord(inbound: Inbound, requestId: string): Omit<CallRecord
   };
 }
 
+/** The longest method, URI or name that a record and an answer repeat, in characters: a client may send 4 MiB of one. */
+const MAX_REPEATED = 1_024;
+
+/** Text of a client, short enough for the log; says so where it was cut. */
+export function clipped(text: string): string {
+  return text.length <= MAX_REPEATED ? text : `${text.slice(0, MAX_REPEATED)}… (${text.length} characters)`;
+}
+
 function callRecord(call: CallState, judgement: Judgement): Omit<CallRecord, 'kind'> {
   const record: Omit<CallRecord, 'kind'> & { -readonly [K in keyof CallRecord]?: CallRecord[K] } = baseRecord(
     call.inbound,
     call.requestId,
   );
-  if (call.message.method !== undefined) record.method = call.message.method;
+  if (call.message.method !== undefined) record.method = clipped(call.message.method);
   if (call.session !== undefined) {
     record.session = sessionLabel(call.session);
     if (call.session.client !== undefined) record.client = `${call.session.client.name}/${call.session.client.version}`;
@@ -31,7 +39,7 @@ function callRecord(call: CallState, judgement: Judgement): Omit<CallRecord, 'ki
   if (judgement.toolName !== undefined) record.tool = judgement.toolName;
   if (judgement.tool !== undefined) record.definition = judgement.tool.digest;
   const subject = call.message.uri ?? (judgement.toolName === undefined ? call.message.name : undefined);
-  if (subject !== undefined) record.detail = { subject };
+  if (subject !== undefined) record.detail = { subject: clipped(subject) };
   if (judgement.arguments !== undefined) {
     record.arguments = call.gate.audit.digestArguments(judgement.arguments, canonicalize(judgement.arguments));
   }

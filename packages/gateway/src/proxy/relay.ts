@@ -6,7 +6,7 @@ import type { EventMeta, UpstreamExchange, UpstreamFailure, UpstreamSink } from 
 import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
 import { releaseReservation } from './gate.ts';
-import { admit } from './inbound.ts';
+import { admit, refusedInput } from './inbound.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
 import type { Session } from './sessions.ts';
@@ -21,6 +21,11 @@ export interface RelayOptions {
   listening?: boolean;
 }
 
+/** Requests of a server that one exchange may have refused: each costs a record and a message, and a server may never tire. */
+const MAX_REFUSALS = 64;
+/** How long a stream may stay open after the answer that it was opened for, so that a server can end it in order. */
+const LINGER_MS = 2_000;
+
 export class Relay implements UpstreamSink {
   readonly #call: CallState;
   readonly #options: RelayOptions;
@@ -31,6 +36,8 @@ export class Relay implements UpstreamSink {
   #status = 200;
   #session: Session | undefined;
   #startedAt = 0;
+  #refusals = 0;
+  #linger: NodeJS.Timeout | undefined;
   /** While a list waits for its definitions to be stored, what follows waits behind it, in order. */
   #queue: (() => void)[] | undefined;
 
@@ -44,20 +51,50 @@ export class Relay implements UpstreamSink {
     if (this.#done) return;
     this.#exchange = exchange;
     const { client, modern, gate } = this.#call;
-    client.onClose(() => {
-      // Revision 2026-07-28: leaving cancels. Before it, a client may come back for the answer, so the call goes on.
-      if ((modern || this.#options.listening === true) && !this.#done) {
-        exchange.abort();
-        this.#finish('unknown', {}, 'The client left before the answer.');
-      }
-    });
     if (this.#options.deadline !== undefined) {
       this.#timer = setTimeout(() => {
         if (this.#done) return;
         exchange.abort();
-        this.#fail('The server did not answer before the deadline of the call.', 504, 'unknown');
+        this.#fail('The server did not answer before the deadline of the call.', 504, this.#unanswered());
       }, this.#options.deadline - gate.clock());
     }
+    client.onClose(() => {
+      if (this.#done) return;
+      // Revision 2026-07-28: leaving cancels. Before it, a client may come back for the answer, so the call goes on.
+      if (modern || this.#options.listening === true) {
+        exchange.abort();
+        this.#finish(this.#unanswered(), {}, 'The client left before the answer.');
+      } else {
+        // Whoever would have read on is gone, and with it the `drain` that an upstream held back waits for.
+        exchange.resume();
+      }
+    });
+  }
+
+  /** An exception on the way: the exchange is over, the call is answered, and nothing goes on (P5). */
+  fault(error: unknown): void {
+    this.#call.gate.metrics.fault(error);
+    this.#exchange?.abort();
+    try {
+      if (this.#done) this.#call.client.end(500);
+      else this.#fail('An error inside the gateway ended the call.', 500, this.#unanswered());
+    } catch (second) {
+      this.#call.gate.metrics.fault(second);
+    }
+  }
+
+  #guard<T>(step: () => T, otherwise: T): T {
+    try {
+      return step();
+    } catch (error) {
+      this.fault(error);
+      return otherwise;
+    }
+  }
+
+  /** What is known of a call without an answer. */
+  #unanswered(): 'unknown' | 'not_sent' {
+    return this.#handedOver ? 'unknown' : 'not_sent';
   }
 
   onHandedOver(): void {
@@ -66,13 +103,34 @@ export class Relay implements UpstreamSink {
   }
 
   onHead(status: number, session: string | undefined, stream: boolean): void {
+    this.#guard(() => this.#head(status, session, stream), undefined);
+  }
+
+  onMessage(bytes: Uint8Array, meta: EventMeta | undefined): boolean {
+    return this.#guard(() => this.#message(bytes, meta), true);
+  }
+
+  onEvent(meta: EventMeta): boolean {
+    return this.#guard(() => this.#event(meta), true);
+  }
+
+  onEnd(): void {
+    this.#guard(() => this.#end(), undefined);
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    this.#guard(() => this.#failure(failure), undefined);
+  }
+
+  #head(status: number, session: string | undefined, stream: boolean): void {
+    if (this.#done) return;
     this.#status = status;
     // The session stands in the head of the reply to `initialize`, before anything of the reply is known.
     if (session !== undefined && status < 300 && this.#call.message.method === 'initialize') this.#openSession(session);
     if (stream && status < 300) this.#call.client.openStream();
   }
 
-  onMessage(bytes: Uint8Array, meta: EventMeta | undefined): boolean {
+  #message(bytes: Uint8Array, meta: EventMeta | undefined): boolean {
     if (this.#queue !== undefined) {
       this.#queue.push(() => this.onMessage(bytes, meta));
       return false;
@@ -80,6 +138,8 @@ export class Relay implements UpstreamSink {
     if (this.#done) return true;
     const reply = readReply(bytes);
     if (!reply.ok) {
+      // A refusal may be explained in any format: its status says it, and is answered at its end.
+      if (meta === undefined && this.#status >= 300) return true;
       this.#abortAndFail('The server sent what is no JSON-RPC message.');
       return true;
     }
@@ -92,11 +152,22 @@ export class Relay implements UpstreamSink {
     return this.#admit(reply, meta ?? {});
   }
 
-  onEvent(meta: EventMeta): void {
-    if (!this.#done) this.#call.client.event(meta);
+  #event(meta: EventMeta): boolean {
+    if (this.#queue !== undefined) {
+      this.#queue.push(() => this.onEvent(meta));
+      return false;
+    }
+    return this.#done || this.#readyFor(this.#call.client.event(meta));
   }
 
-  onEnd(): void {
+  /** Holds the upstream back while the client does not take more. */
+  #readyFor(ready: boolean): boolean {
+    if (!ready) this.#call.client.onDrain(() => this.#exchange?.resume());
+    return ready;
+  }
+
+  #end(): void {
+    clearTimeout(this.#linger);
     if (this.#queue !== undefined) {
       this.#queue.push(() => this.onEnd());
       return;
@@ -104,29 +175,29 @@ export class Relay implements UpstreamSink {
     if (this.#done) return;
     const { client, id } = this.#call;
     if (this.#options.listening === true) {
-      client.end(this.#status < 300 ? 200 : this.#status);
       this.#finish('allow', {});
+      client.end(this.#clientStatus());
     } else if (id === undefined) {
+      this.#finish(this.#status < 300 ? 'allow' : 'error', { status: this.#status });
       if (this.#status < 300) client.accepted();
       else client.end(this.#clientStatus());
-      this.#finish(this.#status < 300 ? 'allow' : 'error', { status: this.#status });
     } else if (this.#status === 404 && this.#call.session !== undefined) {
       // The upstream ended the session: the client opens a new one on this status.
-      client.answer(404, errorAnswer(id, -32001, 'The session has ended. Send initialize to open a new one.'));
       this.#finish('error', { status: 404 });
+      client.answer(404, errorAnswer(id, -32001, 'The session has ended. Send initialize to open a new one.'));
     } else {
       this.#fail('The server ended the exchange without an answer.', 502, 'error');
     }
   }
 
-  onFailure(failure: UpstreamFailure): void {
+  #failure(failure: UpstreamFailure): void {
+    clearTimeout(this.#linger);
     if (this.#queue !== undefined) {
       this.#queue.push(() => this.onFailure(failure));
       return;
     }
     if (this.#done) return;
-    if (!failure.handedOver) releaseReservation(this.#call.gate, this.#options.receipt);
-    this.#fail(failure.message, 502, failure.handedOver ? 'unknown' : 'not_sent');
+    this.#fail(failure.message, 502, this.#unanswered());
   }
 
   #answer(reply: Reply, bytes: Uint8Array, meta: EventMeta | undefined): void {
@@ -139,13 +210,21 @@ export class Relay implements UpstreamSink {
     // A child has no session ids of its own; the gateway's id names it.
     const child = this.#call.inbound.grant.entry.server.transport.kind === 'stdio';
     if (child && message.method === 'initialize' && reply.result !== undefined) this.#openSession(undefined);
-    client.answer(this.#clientStatus(), bytes, meta);
+    const refused = refusedInput(this.#call.inbound.grant.entry.server.settings, reply);
+    if (refused !== undefined) {
+      this.#abortAndFail(`The server’s result asks the client for ${refused}, which its settings do not let through.`);
+      return;
+    }
     const result: ResultRecord = { status: this.#status, bytes: bytes.length };
     const code = reply.errorMembers?.get('code');
     if (code !== undefined) result.errorCode = Number(readValue(reply.bytes, code));
     const isError = reply.resultMembers?.get('isError');
     if (isError !== undefined) result.isError = reply.bytes[isError.start] === 0x74;
     this.#finish(code !== undefined || result.isError === true ? 'error' : 'allow', result);
+    client.answer(this.#clientStatus(), bytes, meta);
+    if (meta === undefined) return;
+    this.#linger = setTimeout(() => this.#exchange?.abort(), LINGER_MS);
+    this.#linger.unref();
   }
 
   #admit(reply: Reply, meta: EventMeta): boolean {
@@ -158,14 +237,17 @@ export class Relay implements UpstreamSink {
       return true;
     }
     if (admission.toolsChanged) gate.toolsChanged(slug);
-    const ready = client.send(admission.bytes, meta);
-    if (!ready) client.onDrain(() => this.#exchange?.resume());
-    return ready;
+    return this.#readyFor(client.send(admission.bytes, meta));
   }
 
   /** Answers −32601 to a request of the server that its settings do not let through: the gateway's own message. */
   #refuse(reply: Reply): void {
     if (reply.idSpan === undefined) return;
+    this.#refusals += 1;
+    if (this.#refusals > MAX_REFUSALS) {
+      this.#abortAndFail('The server keeps sending requests that its settings do not let through.');
+      return;
+    }
     const { gate, inbound } = this.#call;
     const raw = reply.bytes.subarray(reply.idSpan.start, reply.idSpan.end);
     gate.answerUpstream(inbound.grant.entry, {
@@ -194,12 +276,16 @@ export class Relay implements UpstreamSink {
       return true;
     }
     this.#queue = [];
-    void filtered.then(done).finally(() => {
-      const waiting = this.#queue ?? [];
-      this.#queue = undefined;
-      for (const next of waiting) next();
-      this.#exchange?.resume();
-    });
+    void filtered
+      .then(done)
+      .catch((error: unknown) => this.fault(error))
+      .finally(() => {
+        const waiting = this.#queue ?? [];
+        this.#queue = undefined;
+        // Each of these guards itself.
+        for (const next of waiting) next();
+        this.#exchange?.resume();
+      });
     return false;
   }
 
@@ -222,10 +308,14 @@ export class Relay implements UpstreamSink {
     client.setSession(this.#session.id);
   }
 
-  /** 401 and 403 are between the gateway and the upstream; 5xx is a bad gateway. */
+  /**
+   * 401, 403 and 407 are between the gateway and the upstream, redirects are not followed (their answers would have no
+   * body, or send the client elsewhere), and 5xx is a bad gateway.
+   */
   #clientStatus(): number {
-    if (this.#status === 401 || this.#status === 403 || this.#status >= 500 || this.#status < 200) return 502;
-    return this.#status;
+    const status = this.#status;
+    if (status >= 200 && status < 300) return 200;
+    return status >= 400 && status < 500 && status !== 401 && status !== 403 && status !== 407 ? status : 502;
   }
 
   #abortAndFail(message: string): void {
@@ -235,21 +325,26 @@ export class Relay implements UpstreamSink {
 
   #fail(message: string, status: number, outcome: string): void {
     const { client, id, requestId } = this.#call;
+    this.#finish(outcome, this.#handedOver ? { status: this.#status } : {}, message);
     if (id === undefined) client.end(status);
     else client.answer(status, errorAnswer(id, CODE.upstream, `${message} Request ${requestId}.`));
-    this.#finish(outcome, this.#handedOver ? { status: this.#status } : {}, message);
   }
 
+  /** The outcome stands in the log's queue before the answer goes out (spec: gateway §5). */
   #finish(outcome: string, result: ResultRecord, message?: string): void {
     this.#done = true;
     clearTimeout(this.#timer);
     const { gate, inbound } = this.#call;
+    if (!this.#handedOver) releaseReservation(gate, this.#options.receipt);
     const upstreamMs = this.#handedOver ? performance.now() - this.#startedAt : undefined;
-    if (upstreamMs !== undefined) gate.metrics.upstream(inbound.grant.entry.server.slug, outcome, upstreamMs);
-    if (this.#options.acts) {
-      gate.audit.enqueue(
-        outcomeRecord(this.#call, outcome, { ...result, ...(upstreamMs === undefined ? {} : { upstreamMs }) }, message),
-      );
+    try {
+      if (upstreamMs !== undefined) gate.metrics.upstream(inbound.grant.entry.server.slug, outcome, upstreamMs);
+      if (!this.#options.acts) return;
+      const timed = upstreamMs === undefined ? result : { ...result, upstreamMs };
+      gate.audit.enqueue(outcomeRecord(this.#call, outcome, timed, message));
+    } catch (error) {
+      // What happened has happened: the client is told all the same, and the log shows the intent as unknown.
+      gate.metrics.fault(error);
     }
   }
 }

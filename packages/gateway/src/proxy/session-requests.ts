@@ -3,7 +3,7 @@
 import type { Message } from '@gatehouse/wire';
 import type { CallState } from './call.ts';
 import type { ClientExchange } from './exchange.ts';
-import type { Gate, Inbound } from './gate.ts';
+import { type Gate, type Inbound, transportOf } from './gate.ts';
 import { forwardedHeaders } from './headers.ts';
 import { baseRecord, sessionLabel } from './records.ts';
 import { Relay } from './relay.ts';
@@ -44,9 +44,13 @@ export async function openStream(gate: Gate, inbound: Inbound, client: ClientExc
     lane,
   };
   const relay = new Relay(call, { acts: false, receipt: undefined, deadline: undefined, listening: true });
-  relay.start(
-    gate.upstream(inbound.grant.entry).listen(session?.upstream, lane, forwardedHeaders(inbound.headers), relay),
-  );
+  try {
+    relay.start(
+      transportOf(gate, inbound.grant.entry).listen(session?.upstream, lane, forwardedHeaders(inbound.headers), relay),
+    );
+  } catch (error) {
+    relay.fault(error);
+  }
 }
 
 export async function endSession(gate: Gate, inbound: Inbound, client: ClientExchange): Promise<void> {
@@ -60,7 +64,7 @@ export async function endSession(gate: Gate, inbound: Inbound, client: ClientExc
     return;
   }
   gate.sessions.end(session);
-  await gate.upstream(inbound.grant.entry).endSession(session.upstream, session.lane);
+  await transportOf(gate, inbound.grant.entry).endSession(session.upstream, session.lane);
   client.end(200);
 }
 

@@ -41,7 +41,9 @@ export class StdioExchange implements ClientExchange {
 
   // A pipe has no heads, no statuses and no events without messages; its end is the end of the process.
   openStream(): void {}
-  event(): void {}
+  event(): boolean {
+    return true;
+  }
   accepted(): void {}
   end(): void {}
   onClose(): void {}

@@ -80,7 +80,7 @@ export class HttpUpstream implements Upstream {
         onHandedOver: ignore,
         onHead: ignore,
         onMessage: () => true,
-        onEvent: ignore,
+        onEvent: () => true,
         onEnd: finish,
         onFailure: finish,
       });
@@ -174,11 +174,11 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
             ...(event.event === undefined ? {} : { event: event.event }),
             ...(event.retry === undefined ? {} : { retry: event.retry }),
           };
-          if (event.data.length === 0) this.#sink.onEvent(meta);
-          else if (!this.#sink.onMessage(event.data, meta)) controller.pause();
+          const ready = event.data.length === 0 ? this.#sink.onEvent(meta) : this.#sink.onMessage(event.data, meta);
+          if (!ready) controller.pause();
         },
         onComment: () => {
-          if (!this.#done) this.#sink.onEvent({});
+          if (!this.#done && !this.#sink.onEvent({})) controller.pause();
         },
       });
       this.#touch();

@@ -11,7 +11,13 @@ import {
   type Span,
 } from '@gatehouse/wire';
 import type { ServerEntry } from '../model.ts';
-import type { OutgoingMessage, Upstream, UpstreamExchange, UpstreamSink } from './upstream.ts';
+import {
+  type OutgoingMessage,
+  SESSION_LANE,
+  type Upstream,
+  type UpstreamExchange,
+  type UpstreamSink,
+} from './upstream.ts';
 
 export interface StdioUpstreamOptions {
   /** Largest line of a child, in bytes. */
@@ -23,6 +29,7 @@ export interface StdioUpstreamOptions {
 
 /** Messages that belong to no call and have no stream to go to; older ones are dropped. */
 const MAX_BACKLOG = 256;
+const MAX_BACKLOG_BYTES = 1024 * 1024;
 const STOP = { termAfterMs: 1_000, killAfterMs: 3_000 };
 
 interface Pending {
@@ -54,7 +61,10 @@ export class StdioUpstream implements Upstream {
   }
 
   send(message: OutgoingMessage, sink: UpstreamSink): UpstreamExchange {
-    const lane = this.#lane(message.lane);
+    // A session lives and dies with its child: only its `initialize` starts one, or a message that was under way when
+    // the session ended would wake it, with a child that nobody initialised.
+    const opens = message.lane.startsWith(SESSION_LANE) ? message.message.method === 'initialize' : true;
+    const lane = opens ? this.#lane(message.lane) : (this.#lanes.get(message.lane) ?? 'The session has ended.');
     if (typeof lane === 'string') {
       queueMicrotask(() => sink.onFailure({ handedOver: false, message: lane }));
       return IDLE_EXCHANGE;
@@ -140,6 +150,7 @@ class Lane {
   #child: StdioChild | undefined;
   #listener: UpstreamSink | undefined;
   #backlog: Uint8Array[] = [];
+  #backlogBytes = 0;
   #nextId = 1;
   #idle: NodeJS.Timeout | undefined;
   #ended: string | undefined;
@@ -156,7 +167,14 @@ class Lane {
       args: transport.args,
       env: { ...transport.environment, ...entry.credentialEnvironment },
       maxLineBytes: options.maxResult,
-      onLine: (line) => this.#onLine(line),
+      onLine: (line) => {
+        try {
+          this.#onLine(line);
+        } catch (error) {
+          // A line of one child must not end the process of all.
+          options.log('line not passed on', { server: this.#slug, error: String(error) });
+        }
+      },
       onOversize: () => options.log('oversized line', { server: this.#slug, limit: options.maxResult }),
     };
     if (transport.cwd !== undefined) settings.cwd = transport.cwd;
@@ -238,6 +256,7 @@ class Lane {
     this.#listener = sink;
     const backlog = this.#backlog;
     this.#backlog = [];
+    this.#backlogBytes = 0;
     queueMicrotask(() => {
       sink.onHead(200, undefined, true);
       sink.onEvent({});
@@ -266,25 +285,26 @@ class Lane {
     const { bytes, idSpan } = message;
     if (idSpan === undefined || message.idKey === undefined) throw new TypeError('a request without an id');
     const tokenSpan = message.meta?.get('progressToken');
+    const raw = String(key);
+    const mapped = replaceId(message, raw);
+    const edited = tokenSpan === undefined ? mapped : replaceProgressToken(mapped, raw);
+    // Only now: an edit that is refused must leave nothing that waits for an answer.
     this.#pending.set(key, {
       id: copyOf(bytes, idSpan),
       idKey: message.idKey,
       progressToken: tokenSpan && copyOf(bytes, tokenSpan),
       sink,
     });
-    const raw = String(key);
-    const edited = replaceId(message, raw);
-    return tokenSpan === undefined ? edited.bytes : replaceProgressToken(edited, raw).bytes;
+    return edited.bytes;
   }
 
   #mapCancelled(message: Message): Uint8Array | undefined {
     const span = message.params?.get('requestId');
     if (span === undefined) return undefined;
     const raw = Buffer.from(message.bytes.subarray(span.start, span.end));
-    for (const [key, pending] of this.#pending) {
-      if (raw.equals(pending.id)) return replaceCancelledId(message, String(key)).bytes;
-    }
-    return undefined;
+    const keys = [...this.#pending].filter(([, pending]) => raw.equals(pending.id)).map(([key]) => key);
+    // Where a lane is shared, two calls may have one id: whose call ends would be a guess.
+    return keys.length === 1 ? replaceCancelledId(message, String(keys[0])).bytes : undefined;
   }
 
   #onLine(line: Uint8Array): void {
@@ -316,8 +336,15 @@ class Lane {
     const related = this.#listener ?? [...this.#pending.values()].at(-1)?.sink;
     if (related !== undefined) this.#deliver(related, reply.bytes);
     else {
-      this.#backlog.push(reply.bytes);
-      if (this.#backlog.length > MAX_BACKLOG) this.#backlog.shift();
+      this.#keep(reply.bytes);
+    }
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#backlog.push(bytes);
+    this.#backlogBytes += bytes.length;
+    while (this.#backlog.length > MAX_BACKLOG || this.#backlogBytes > MAX_BACKLOG_BYTES) {
+      this.#backlogBytes -= this.#backlog.shift()?.length ?? 0;
     }
   }
 

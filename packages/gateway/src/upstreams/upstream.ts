@@ -33,8 +33,11 @@ export interface UpstreamSink {
    * @param meta given when it arrived in a stream, so that more may follow
    */
   onMessage(bytes: Uint8Array, meta: EventMeta | undefined): boolean;
-  /** A stream's event without data (priming, retry hints) or a comment is passed on, so that the client sees life. */
-  onEvent(meta: EventMeta): void;
+  /**
+   * A stream's event without data (priming, retry hints) or a comment is passed on, so that the client sees life.
+   * False: pause, as for a message; an upstream can send these without end as well.
+   */
+  onEvent(meta: EventMeta): boolean;
   onEnd(): void;
   onFailure(failure: UpstreamFailure): void;
 }
@@ -45,6 +48,9 @@ export interface UpstreamExchange {
   /** Gives up; no sink method is called afterwards. */
   abort(): void;
 }
+
+/** How the lane of a session begins; it belongs to one child, which its `initialize` starts. */
+export const SESSION_LANE = 'session:';
 
 /** A message on its way to the upstream, as it was judged and edited. */
 export interface OutgoingMessage {
