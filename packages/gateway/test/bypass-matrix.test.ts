@@ -1,0 +1,251 @@
+// P1 as a matrix: every route × every method × every kind of caller, and what may reach the upstream of it.
+import { request as httpRequest } from 'node:http';
+import type { RecordingUpstream } from '@gatehouse/testkit';
+import { CLIENT_METHODS, MODERN_VERSION } from '@gatehouse/wire';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ADMIN, Harness } from './harness.ts';
+
+type Fate =
+  /** Judged, and allowed by this policy. */
+  | 'judged'
+  /** Goes on for every grant, with or without a policy. */
+  | 'passes'
+  | 'refused';
+
+interface Expectation {
+  fate: Fate;
+  params?: Record<string, unknown>;
+}
+
+const VENDOR = 'acme/reindex';
+const URI = { uri: 'file:///srv/data/a.txt' };
+
+/** One line for each method of the table: a new method without a line fails below. */
+const METHODS: Record<string, Expectation> = {
+  initialize: { fate: 'passes', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'm', version: '1' } } },
+  'server/discover': { fate: 'passes' },
+  ping: { fate: 'passes' },
+  'logging/setLevel': { fate: 'passes', params: { level: 'info' } },
+  'tools/list': { fate: 'passes' },
+  'tools/call': { fate: 'judged', params: { name: 'get_a', arguments: {} } },
+  'resources/list': { fate: 'passes' },
+  'resources/templates/list': { fate: 'passes' },
+  'resources/read': { fate: 'judged', params: URI },
+  'resources/subscribe': { fate: 'judged', params: URI },
+  'resources/unsubscribe': { fate: 'judged', params: URI },
+  'prompts/list': { fate: 'passes' },
+  'prompts/get': { fate: 'judged', params: { name: 'hello' } },
+  'completion/complete': { fate: 'judged', params: { ref: { type: 'ref/prompt', name: 'hello' }, argument: { name: 'a', value: 'b' } } },
+  'subscriptions/listen': { fate: 'judged', params: { notifications: { resourceSubscriptions: [URI.uri] } } },
+  'tasks/get': { fate: 'refused', params: { taskId: 't1' } },
+  'tasks/cancel': { fate: 'refused', params: { taskId: 't1' } },
+  'tasks/update': { fate: 'refused', params: { taskId: 't1' } },
+  'tasks/result': { fate: 'refused', params: { taskId: 't1' } },
+  'tasks/list': { fate: 'refused' },
+  'notifications/initialized': { fate: 'passes' },
+  'notifications/cancelled': { fate: 'passes', params: { requestId: 1 } },
+  'notifications/progress': { fate: 'passes', params: { progressToken: 1, progress: 1 } },
+  'notifications/roots/list_changed': { fate: 'passes' },
+  'notifications/tasks/status': { fate: 'passes', params: { taskId: 't1' } },
+};
+
+/** Methods that are in no table. */
+const STRANGERS: Record<string, Expectation> = {
+  // Listed by the server's settings; it may do anything, so that it needs a policy at least.
+  [VENDOR]: { fate: 'judged' },
+  'acme/other': { fate: 'refused' },
+  'rpc.discover': { fate: 'refused' },
+  'Tools/Call': { fate: 'refused', params: { name: 'get_a' } },
+  'tools/call ': { fate: 'refused', params: { name: 'get_a' } },
+  'tools//call': { fate: 'refused', params: { name: 'get_a' } },
+  'tools/call\u0000': { fate: 'refused', params: { name: 'get_a' } },
+  'tools\u2215call': { fate: 'refused', params: { name: 'get_a' } },
+  'sampling/createMessage': { fate: 'refused' },
+  'elicitation/create': { fate: 'refused' },
+  'roots/list': { fate: 'refused' },
+  __proto__x: { fate: 'refused' },
+  constructor: { fate: 'refused' },
+  'notifications/unknown': { fate: 'refused' },
+};
+
+const STRANGERS_OUT = ['none', 'bad', 'elsewhere', 'revoked', 'expired'] as const;
+
+describe('P1: route × method × identity', () => {
+  let now = Date.parse('2026-11-02T10:00:00Z');
+  let harness: Harness;
+  let upstream: RecordingUpstream;
+  const tokens: Record<string, string> = { none: '', bad: `gh_${'a'.repeat(43)}123456` };
+
+  beforeAll(async () => {
+    harness = await Harness.open({ clock: () => now });
+    const tools = [{ name: 'get_a', inputSchema: { type: 'object', properties: {} } }];
+    upstream = await harness.record('rec', { tools }, { vendorMethods: [VENDOR] });
+    await harness.record('other', { tools });
+    const policy = { version: '1', default: 'allow', resources: { allow: ['*'] }, prompts: { allow: ['*'] } };
+    const { grants, tokens: tokenService } = harness.gateway.services;
+    tokens.ordinary = (await harness.grant('rec', policy, 'ana')).token;
+    tokens.elsewhere = (await harness.grant('other', policy, 'eve')).token;
+    const revoked = await harness.grant('rec', policy, 'rex');
+    await grants.revoke(revoked.id, ADMIN);
+    tokens.revoked = revoked.token;
+    const revokedToken = await harness.grant('rec', policy, 'tom');
+    for (const token of tokenService.list('tom')) await tokenService.revoke(token.id, ADMIN);
+    tokens['revoked token'] = revokedToken.token;
+    const expiresAt = new Date(now + 60_000).toISOString();
+    tokens.expired = (await grants.create({ server: 'rec', identity: 'kim', policy: 'p-ana', expiresAt }, ADMIN)).secret ?? '';
+    tokens['no policy'] = (await grants.create({ server: 'rec', identity: 'noa' }, ADMIN)).secret ?? '';
+    now += 120_000;
+  });
+  afterAll(() => harness.close());
+  beforeEach(() => upstream.forget());
+
+  async function send(path: string, method: string, token: string, body: string | undefined, headers: Record<string, string> = {}) {
+    return await new Promise<{ status: number; text: string }>((resolve, reject) => {
+      const { hostname, port } = new URL(harness.base);
+      const request = httpRequest(
+        {
+          hostname,
+          port,
+          path,
+          method,
+          headers: {
+            ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+            ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+            ...headers,
+          },
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+        },
+      );
+      request.setTimeout(5_000, () => request.destroy(new Error('no answer')));
+      request.on('error', reject);
+      request.end(body);
+    });
+  }
+
+  function message(method: string, { params }: Expectation): { body: string; headers: Record<string, string> } {
+    const rule = CLIENT_METHODS.get(method);
+    const notification = method.startsWith('notifications/');
+    const modern = rule?.eras === 'modern';
+    const meta = { _meta: { 'io.modelcontextprotocol/protocolVersion': MODERN_VERSION } };
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      ...(notification ? {} : { id: 1 }),
+      method,
+      ...(params === undefined && !modern ? {} : { params: { ...params, ...(modern ? meta : {}) } }),
+    });
+    return { body, headers: modern ? { 'mcp-protocol-version': MODERN_VERSION, 'mcp-method': method } : {} };
+  }
+
+  it('[P1, T118] has an expectation for each method of the table, and for none that is not there', () => {
+    expect(Object.keys(METHODS).sort()).toEqual([...CLIENT_METHODS.keys()].sort());
+  });
+
+  const all = Object.entries({ ...METHODS, ...STRANGERS });
+
+  it.each(all)('[P1, T22] %s of callers whom nothing opens: one and the same 401', async (method, expectation) => {
+    const { body, headers } = message(method, expectation);
+    const texts = new Set<string>();
+    for (const who of [...STRANGERS_OUT, 'revoked token']) {
+      const { status, text } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
+      expect([who, status]).toEqual([who, 401]);
+      texts.add(text.replace(/Request \S+\./, ''));
+      // Many failures of one source are slowed down, which is not what is looked at here.
+      now += 1;
+    }
+    expect(texts.size).toBe(1);
+    expect(upstream.requests).toHaveLength(0);
+  }, 20_000);
+
+  it.each(all)('[P1, T21, T22] %s of a grant with and without a policy', async (method, expectation) => {
+    const { body, headers } = message(method, expectation);
+    const rule = CLIENT_METHODS.get(method);
+    const notification = method.startsWith('notifications/');
+    for (const who of ['ordinary', 'no policy']) {
+      upstream.forget();
+      const { status } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
+      const goesOn = expectation.fate === 'passes' || (expectation.fate === 'judged' && who === 'ordinary');
+      expect([who, upstream.requests.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
+      const refusedModern = expectation.fate === 'refused' && rule?.eras === 'modern';
+      expect([who, status]).toEqual([who, notification ? 202 : refusedModern ? 404 : 200]);
+    }
+  });
+
+  it.each(['GET', 'DELETE', 'PUT', 'PATCH', 'OPTIONS', 'HEAD', 'TRACE', 'PROPFIND'])(
+    '[P1, T69] %s of the proxy URL without a token is the same 401, and permits no other origin anything',
+    async (method) => {
+      for (const who of ['none', 'bad', 'elsewhere']) {
+        const { status } = await send('/mcp/rec', method, tokens[who] ?? '', undefined, { 'access-control-request-method': 'POST' });
+        expect(status).toBe(401);
+      }
+      expect(upstream.requests).toHaveLength(0);
+    },
+    20_000,
+  );
+
+  it.each(['PUT', 'PATCH', 'OPTIONS', 'HEAD'])('[P1, P5] %s with a grant is 405', async (method) => {
+    expect((await send('/mcp/rec', method, tokens.ordinary ?? '', undefined)).status).toBe(405);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  it('[P1] DELETE and GET of a session that is not the caller’s send nothing on', async () => {
+    for (const method of ['GET', 'DELETE']) {
+      const { status } = await send('/mcp/rec', method, tokens.ordinary ?? '', undefined, { 'mcp-session-id': 'gs1_x' });
+      expect([method, status]).toEqual([method, 404]);
+    }
+    expect(upstream.requests).toHaveLength(0);
+  });
+
+  /** Route → statuses of POST with a call: without a token, with a grant. */
+  const ROUTES: [string, number, number][] = [
+    ['/', 404, 404],
+    ['/mcp', 404, 404],
+    ['/mcp/', 404, 404],
+    ['/mcp/rec/', 404, 404],
+    ['/mcp/rec/x', 404, 404],
+    ['/mcp/rec/sse', 404, 404],
+    ['/mcp/rec/message?s=x', 404, 404],
+    ['/sse', 404, 404],
+    ['/messages', 404, 404],
+    ['/ws', 404, 404],
+    ['//mcp/rec', 404, 404],
+    ['/mcp//rec', 404, 404],
+    ['/MCP/rec', 404, 404],
+    ['/mcp/REC', 404, 404],
+    ['/mcp/rec%2f', 404, 404],
+    ['/mcp%2frec', 404, 404],
+    ['/mcp/re%63', 404, 404],
+    ['/mcp/rec;a=b', 404, 404],
+    ['/mcp/./rec', 404, 404],
+    ['/mcp/x/../rec', 404, 404],
+    ['/api/../mcp/rec', 404, 404],
+    ['/healthz/../mcp/rec', 404, 404],
+    ['/mcp/rec\\', 404, 404],
+    ['/.well-known/oauth-protected-resource/mcp/rec', 404, 404],
+    ['http://localhost/mcp/rec', 404, 404],
+    ['*', 404, 404],
+    ['/api/v1/servers', 401, 401],
+    ['/api/v1/audit', 401, 401],
+    ['/mcp/rec?x=1', 401, 200],
+    ['/mcp/other', 401, 401],
+    ['/mcp/nope', 401, 401],
+  ];
+  it.each(ROUTES)('[P1, T130, T119] a call posted to %s', async (path, without, granted) => {
+    const { body } = message('tools/call', METHODS['tools/call'] as Expectation);
+    const headers = { 'content-type': 'application/json' };
+    expect((await send(path, 'POST', '', body, headers)).status).toBe(without);
+    expect(upstream.requests).toHaveLength(0);
+    expect((await send(path, 'POST', tokens.ordinary ?? '', body, headers)).status).toBe(granted);
+    expect(upstream.calls()).toHaveLength(granted === 200 ? 1 : 0);
+  });
+
+  it('[T130] the operations’ addresses answer anybody, and reach no upstream', async () => {
+    for (const path of ['/healthz', '/readyz', '/metrics']) {
+      expect((await send(path, 'GET', '', undefined)).status).toBe(200);
+    }
+    expect(upstream.requests).toHaveLength(0);
+  });
+});
