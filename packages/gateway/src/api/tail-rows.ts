@@ -1,28 +1,6 @@
 // Rows out of the records as they are stored, for those who follow live.
 import type { AuditRow } from '../audit/search.ts';
-
-/** What of a stored line a row is made of (spec: audit, table of fields). */
-interface StoredRecord {
-  stream: string;
-  writer: string;
-  seq: number;
-  time: string;
-  kind: string;
-  request_id?: string;
-  trace_id?: string;
-  grant?: { id: string; label: string };
-  identity?: { id: string; name: string };
-  server?: string;
-  session?: string;
-  client?: string;
-  source?: string;
-  method?: string;
-  tool?: string;
-  definition?: string;
-  decision?: { outcome: string; rule?: string; message?: string; policy?: { id: string; version: number | string } };
-  result?: { status?: number; error_code?: number; is_error?: boolean; bytes?: number; upstream_ms?: number };
-  count?: number;
-}
+import { outcomeOf, type StoredRecord } from '../audit/stored-record.ts';
 
 export interface TailFilter {
   server?: string;
@@ -34,10 +12,6 @@ export interface TailFilter {
 
 function withoutGaps<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as T;
-}
-
-function failed(result: StoredRecord['result']): boolean {
-  return result?.is_error === true || result?.error_code !== undefined || (result?.status ?? 0) >= 400;
 }
 
 function measured(result: StoredRecord['result']): Partial<AuditRow> {
@@ -58,7 +32,7 @@ function rowOf(record: StoredRecord): AuditRow {
     kind: record.kind,
     writer: record.writer,
     seq: record.seq,
-    outcome: decision?.outcome ?? (record.result === undefined ? 'unknown' : failed(record.result) ? 'error' : 'allow'),
+    outcome: outcomeOf(record),
     traceId: record.trace_id,
     grant: record.grant,
     identity: record.identity,
@@ -109,6 +83,6 @@ export class TailRows {
     const intent = this.#open.get(row.requestId);
     if (intent === undefined) return row;
     this.#open.delete(row.requestId);
-    return { ...intent, ...measured(record.result), outcome: failed(record.result) ? 'error' : 'allow' };
+    return { ...intent, ...measured(record.result), outcome: outcomeOf(record) };
   }
 }

@@ -1,8 +1,9 @@
 import { closeSync, existsSync, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { MAX_RECORD_BYTES, type Stream } from './record.ts';
+import { MAX_RECORD_BYTES } from './record.ts';
 import { listSegments, readAt, type Segment } from './segments.ts';
+import { outcomeOf, type StoredRecord } from './stored-record.ts';
 
 // A change of the tables needs a new number: an index of another number is thrown away and built again.
 const SCHEMA_VERSION = 1;
@@ -44,32 +45,6 @@ const JOIN_OUTCOME = `UPDATE calls SET outcome = ?, status = ?, error_code = ?, 
 const INSERT_CHANGE = `INSERT INTO changes (time, writer, seq, request_id, actor_kind, actor_id, action, target, segment,
   offset, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
-/** A record as read back from its line; only what the index looks at. */
-interface ParsedRecord {
-  stream: Stream;
-  writer: string;
-  seq: number;
-  time: string;
-  kind: string;
-  request_id?: string;
-  trace_id?: string;
-  grant?: { id: string; label: string };
-  identity?: { id: string; name: string };
-  server?: string;
-  session?: string;
-  client?: string;
-  source?: string;
-  method?: string;
-  tool?: string;
-  definition?: string;
-  decision?: { outcome: string; rule?: string; message?: string; policy?: { id: string; version: number | string } };
-  result?: { status?: number; error_code?: number; is_error?: boolean; bytes?: number; upstream_ms?: number };
-  count?: number;
-  actor?: { kind: string; id: string };
-  action?: string;
-  target?: string;
-}
-
 interface Place {
   segment: number;
   offset: number;
@@ -79,12 +54,6 @@ interface Place {
 const CHUNK = 128 * 1024;
 
 const integer = (value: number | undefined): number | null => (Number.isSafeInteger(value) ? value! : null);
-
-/** Outcome of a call that has its `outcome` record: what it was allowed to do went well, or did not. */
-function resultOutcome(result: ParsedRecord['result']): string {
-  const failed = result?.is_error === true || result?.error_code !== undefined || (result?.status ?? 0) >= 400;
-  return failed ? 'error' : 'allow';
-}
 
 /**
  * The search index: one row per call, one per change of state, in SQLite. It holds nothing that the segments do not
@@ -186,9 +155,9 @@ export class CallIndex {
 
   /** Indexes one line and returns the record's kind. A line that does not parse has no row; verification names it. */
   #take(line: string, place: Place): string {
-    let record: ParsedRecord;
+    let record: StoredRecord;
     try {
-      record = JSON.parse(line) as ParsedRecord;
+      record = JSON.parse(line) as StoredRecord;
     } catch {
       return '';
     }
@@ -197,7 +166,7 @@ export class CallIndex {
     return record.kind;
   }
 
-  #takeChange(record: ParsedRecord, place: Place): void {
+  #takeChange(record: StoredRecord, place: Place): void {
     const { actor, action = '', target = '' } = record;
     this.#insertChange.run(
       Date.parse(record.time),
@@ -214,7 +183,7 @@ export class CallIndex {
     );
   }
 
-  #takeCall(record: ParsedRecord, place: Place): void {
+  #takeCall(record: StoredRecord, place: Place): void {
     const { kind, decision, result, grant, identity } = record;
     const measured: SQLInputValue[] = [
       integer(result?.status),
@@ -224,11 +193,9 @@ export class CallIndex {
       result?.upstream_ms ?? null,
     ];
     if (kind === 'outcome') {
-      const outcome = decision?.outcome ?? resultOutcome(result);
       const where: SQLInputValue[] = [place.segment, place.offset, place.length, record.request_id!, record.writer];
-      if (Number(this.#joinOutcome.run(outcome, ...measured, ...where).changes) > 0) return;
+      if (Number(this.#joinOutcome.run(outcomeOf(record), ...measured, ...where).changes) > 0) return;
     }
-    const decided = decision?.outcome ?? (result ? resultOutcome(result) : 'unknown');
     this.#insertCall.run(
       Date.parse(record.time),
       record.writer,
@@ -248,7 +215,7 @@ export class CallIndex {
       record.tool ?? null,
       record.definition ?? null,
       // Until its outcome is recorded nobody knows what an allowed call did.
-      kind === 'intent' ? 'unknown' : decided,
+      kind === 'intent' ? 'unknown' : outcomeOf(record),
       decision?.rule ?? null,
       decision?.message ?? null,
       decision?.policy?.id ?? null,

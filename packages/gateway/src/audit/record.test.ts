@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { canonicalize, type JsonValue } from '@gatehouse/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { digestArguments, Mac, MAX_KEYS } from './digest.ts';
+import { digestArguments, MAX_KEYS, Mac } from './digest.ts';
 import { adminMembers, callMembers } from './record.ts';
 import { denial, intent, testLog } from './testing.ts';
 
