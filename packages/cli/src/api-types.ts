@@ -1,5 +1,6 @@
 // What the control API answers, in its own words (types only; nothing of the gateway is loaded for them).
 import type {
+  AdminRow,
   AuditRow,
   Definition,
   Grant,
@@ -13,6 +14,7 @@ import type {
 import type { Decision, PolicyProblem, Trace } from '@gatehouse/policy';
 
 export type {
+  AdminRow as ChangeRow,
   AuditRow,
   Definition,
   Grant,

@@ -1,5 +1,5 @@
 // Rows of the audit log, for people.
-import type { AuditRow } from './api-types.ts';
+import type { AuditRow, ChangeRow } from './api-types.ts';
 import type { Cell, Output } from './output.ts';
 
 export const ROW_COLUMNS = ['TIME', 'OUTCOME', 'SERVER', 'TOOL', 'IDENTITY', 'RULE', 'REQUEST'];
@@ -11,6 +11,12 @@ function timeOf(row: AuditRow): string {
 export function rowCells(row: AuditRow): Cell[] {
   const tool = row.tool ?? row.method;
   return [timeOf(row), row.outcome, row.server, tool, row.identity?.name, row.rule, row.requestId];
+}
+
+export const CHANGE_COLUMNS = ['TIME', 'ACTION', 'TARGET', 'ACTOR'];
+
+export function changeCells({ time, action, target, actor }: ChangeRow): Cell[] {
+  return [new Date(time).toISOString(), action, target, `${actor.kind} ${actor.id}`];
 }
 
 /** One line of the live view. */

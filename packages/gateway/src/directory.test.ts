@@ -92,7 +92,7 @@ describe('authenticate', () => {
     expect(why(bearer, 'b')).toBe('revoked_token');
   });
 
-  it('opens only the grants that the token names', () => {
+  it('[TOK-NAMED] opens only the grants that the token names', () => {
     const { why, bearer } = ready({ only: ['grt_b'] });
     expect(why(bearer, 'a')).toBe('no_grant');
     expect(why(bearer, 'b')).toBe('grt_b');

@@ -1,6 +1,6 @@
 export type { ApiApp } from './api/app.ts';
 export { headSigner } from './audit/chain.ts';
-export type { AuditRow } from './audit/search.ts';
+export type { AdminRow, AuditRow } from './audit/search.ts';
 export { type DescribedSetting, type LoadOptions, loadSettings, type Settings, settingsJsonSchema } from './config.ts';
 export { ERRORS, type ErrorCode, type ErrorItem, GatehouseError } from './errors.ts';
 export { type Addresses, AUDIT_FOLDER, type Gateway, type OpenOptions, openGateway, SERVER_FILE } from './gateway.ts';

@@ -1,6 +1,6 @@
 // The HTTP listeners: one for the data plane, the API and the page, and one for operations if told so (spec: gateway §2).
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { ApiApp } from './api/app.ts';
@@ -31,6 +31,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 65_000;
 /** How long calls under way may go on when the program is told to stop. */
 const DRAIN_MS = 5_000;
+const SWEEP_MS = 50;
 
 export class Listener {
   readonly #options: ListenerOptions;
@@ -39,6 +40,7 @@ export class Listener {
   readonly #hosts: HostCheck;
   readonly #api: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #servers: Server[] = [];
+  readonly #sockets = new Set<Socket>();
   #port = 0;
   #closing = false;
 
@@ -73,11 +75,19 @@ export class Listener {
         (server) =>
           new Promise<void>((resolve) => {
             const timer = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+            const closeUnneeded = (): void => {
+              server.closeIdleConnections();
+              // Clients open connections ahead of need; Node calls one that never had a request busy.
+              for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+            };
+            // Again and again: a connection whose answer is under way is kept by the client for its next request.
+            const sweep = setInterval(closeUnneeded, SWEEP_MS);
             server.close(() => {
               clearTimeout(timer);
+              clearInterval(sweep);
               resolve();
             });
-            server.closeIdleConnections();
+            closeUnneeded();
           }),
       ),
     );
@@ -105,6 +115,10 @@ export class Listener {
         }
       },
     );
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         reject(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { AuditRow } from '../api-types.ts';
-import { ROW_COLUMNS, rowCells, rowLine, showRecords } from '../audit-view.ts';
+import type { AuditRow, ChangeRow } from '../api-types.ts';
+import { CHANGE_COLUMNS, changeCells, ROW_COLUMNS, rowCells, rowLine, showRecords } from '../audit-view.ts';
 import { listAll } from '../client.ts';
 import { type Context, defineCommand, defineGroup, type GlobalOptions, handle, withClient } from '../context.ts';
 import { notFound, usageError } from '../errors.ts';
@@ -72,6 +72,30 @@ async function search(context: Context, options: SearchOptions): Promise<undefin
   });
 }
 
+interface ChangesOptions extends Pick<FilterOptions, 'from' | 'to'>, GlobalOptions {
+  actor?: string;
+  action?: string;
+  target?: string;
+  limit: string;
+  cursor?: string;
+}
+
+async function changes(context: Context, options: ChangesOptions): Promise<undefined> {
+  const { out } = context;
+  const { actor, action, target, cursor } = options;
+  const limit = parseInteger(options.limit, '--limit', 1, 1000);
+  return withClient(context, options, async (client) => {
+    const query = queryOf({ ...filterQuery(context, options), actor, action, target, limit, cursor });
+    const page = await client.request<{ items: ChangeRow[]; next?: string }>('GET', `/audit/changes${query}`);
+    if (out.isJson) out.json(page);
+    else {
+      out.table(CHANGE_COLUMNS, page.items.map(changeCells), 'No change matches.');
+      if (page.next !== undefined) out.note(`More: add --cursor ${page.next}`);
+    }
+    return undefined;
+  });
+}
+
 async function tail(context: Context, options: FilterOptions): Promise<undefined> {
   const { out } = context;
   return withClient(context, options, async (client) => {
@@ -110,6 +134,19 @@ export function addAuditCommands(program: Command, context: Context): void {
     .option('--limit <number>', 'rows at most, 1 to 1000', '50')
     .option('--cursor <cursor>', 'the page after this one');
   handle<SearchOptions>(context, searchCommand, (_, options) => search(context, options));
+
+  const changesCommand = defineCommand(group, 'changes', {
+    description: 'who changed what: servers, definitions, policies, identities, tokens, grants',
+    examples: ['gatehouse audit changes --from 7d', 'gatehouse audit changes --action grant.revoke --json'],
+  })
+    .option('--from <time>', 'from then on: RFC 3339, a date, or a duration such as 24h (ago)')
+    .option('--to <time>', 'before then')
+    .option('--actor <id>', 'who made the change')
+    .option('--action <action>', 'such as grant.create')
+    .option('--target <id>', 'what was changed')
+    .option('--limit <number>', 'rows at most, 1 to 1000', '50')
+    .option('--cursor <cursor>', 'the page after this one');
+  handle<ChangesOptions>(context, changesCommand, (_, options) => changes(context, options));
 
   const tailCommand = defineCommand(group, 'tail', {
     description: 'follow the calls as they come; Ctrl-C ends it',

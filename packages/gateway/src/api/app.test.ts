@@ -36,6 +36,7 @@ DELETE /grants/{id}
 POST /grants/{id}/rotate
 GET /audit/records
 GET /audit/records/{requestId}
+GET /audit/changes
 GET /audit/tail
 GET /audit/export
 GET /audit/verify

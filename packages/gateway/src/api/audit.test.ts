@@ -117,6 +117,24 @@ describe('audit records', () => {
   });
 });
 
+describe('changes of state', () => {
+  it('[AUD-ADMIN] are found by action, target and actor, with before and after', async () => {
+    const { body } = await api.call('GET', '/audit/changes?action=grant.create');
+    expect(body.items).toHaveLength(1);
+    expect(body.items[0]).toMatchObject({ action: 'grant.create', target: grantId, actor: { kind: 'local-admin' } });
+    expect((await api.call('GET', `/audit/changes?target=${grantId}&limit=1`)).body.items).toHaveLength(1);
+    expect((await api.call('GET', '/audit/changes?actor=nobody')).body.items).toEqual([]);
+    expect((await api.call('GET', '/audit/changes?who=x')).status).toBe(400);
+  });
+
+  it('come newest first, page by page', async () => {
+    const all = (await api.call('GET', '/audit/changes')).body.items as { seq: number }[];
+    const first = await api.call('GET', '/audit/changes?limit=2');
+    const rest = await api.call('GET', `/audit/changes?cursor=${first.body.next}`);
+    expect([...first.body.items, ...rest.body.items]).toEqual(all);
+  });
+});
+
 describe('GET /why', () => {
   const why = async (query: string) => await api.call('GET', `/why?${query}`);
   const text = async (query: string): Promise<string> => (await why(query)).body.sentences.join('\n');

@@ -1,5 +1,5 @@
 import { OpenAPIHono, z } from '@hono/zod-openapi';
-import type { AuditQuery, AuditRow } from '../audit/search.ts';
+import type { AdminRow, AuditQuery, AuditRow } from '../audit/search.ts';
 import { GatehouseError } from '../errors.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { defineRoute, instant, json, listOf, strict } from './route.ts';
@@ -41,6 +41,22 @@ export const rowSchema: z.ZodType<AuditRow> = z
   })
   .openapi('AuditRow');
 
+const changeSchema: z.ZodType<AdminRow> = z
+  .object({
+    time: z.number().openapi({ description: 'Milliseconds since the epoch.' }),
+    writer: z.string(),
+    seq: z.int(),
+    actor: z.object({ kind: z.string(), id: z.string() }),
+    action: z.string(),
+    target: z.string(),
+    requestId: z.string().optional(),
+    record: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .openapi({ description: 'The whole record as it is stored, with what was before and after.' }),
+  })
+  .openapi('ChangeRow');
+
 const filters = {
   server: z.string().optional(),
   tool: z.string().optional(),
@@ -59,8 +75,7 @@ const conditions = {
   text: z.string().optional().openapi({ description: 'Part of method, tool, rule or message.' }),
 };
 
-const searchQuery = strict({
-  ...conditions,
+const page = {
   limit: z.coerce
     .number()
     .int()
@@ -69,6 +84,17 @@ const searchQuery = strict({
     .optional()
     .openapi({ type: 'integer', description: '100 when left out.' }),
   cursor: z.string().optional(),
+};
+
+const searchQuery = strict({ ...conditions, ...page });
+
+const changesQuery = strict({
+  from: instant.optional(),
+  to: instant.optional().openapi({ description: 'Not included.' }),
+  actor: z.string().optional(),
+  action: z.string().optional().openapi({ description: 'Such as `grant.create`.' }),
+  target: z.string().optional(),
+  ...page,
 });
 
 const exportQuery = strict({ ...conditions, format: z.enum(['jsonl', 'csv']).optional() });
@@ -101,6 +127,19 @@ const recordRoute = defineRoute(
     responses: { 200: json(listOf(rowSchema), 'The row with its records, intent or decision first.') },
   },
   [404, 503],
+);
+
+const changesRoute = defineRoute(
+  {
+    method: 'get',
+    path: '/audit/changes',
+    operationId: 'searchChanges',
+    tags,
+    summary: 'Changes of state, newest first: who changed what, with what was before and after',
+    request: { query: changesQuery },
+    responses: { 200: json(listOf(changeSchema), 'A page of changes.') },
+  },
+  [503],
 );
 
 const tailRoute = defineRoute({
@@ -159,12 +198,15 @@ const keyRoute = defineRoute({
   responses: { 200: json(z.object({ algorithm: z.literal('Ed25519'), publicKey: z.string() }), 'The key, PEM.') },
 });
 
-function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuery {
+function spanOf({ from, to }: { from?: string | undefined; to?: string | undefined }): { from?: number; to?: number } {
   return {
-    ...rest,
     ...(from === undefined ? {} : { from: Date.parse(from) }),
     ...(to === undefined ? {} : { to: Date.parse(to) }),
   };
+}
+
+function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuery {
+  return { ...rest, ...spanOf({ from, to }) };
 }
 
 export function auditApi({ audit }: ApiDeps) {
@@ -179,6 +221,11 @@ export function auditApi({ audit }: ApiDeps) {
       if (rows.length === 0)
         throw new GatehouseError('not_found', `The log has no call with the request id "${requestId}".`);
       return c.json({ items: rows }, 200);
+    })
+    .openapi(changesRoute, (c) => {
+      const { from, to, ...rest } = c.req.valid('query');
+      const { rows, cursor } = audit.searchAdmin({ ...rest, ...spanOf({ from, to }) });
+      return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
     .openapi(tailRoute, (c) => {
       const filter = c.req.valid('query');

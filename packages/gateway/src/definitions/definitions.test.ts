@@ -113,7 +113,7 @@ describe('definitions', () => {
     expect(await judged('draw')).toBe('(definition changed)');
   });
 
-  it('cannot be accepted with a schema that does not compile, when listed twice, or when gone', async () => {
+  it('[DEF-COMPILE] cannot be accepted with a schema that does not compile, when listed twice, or when gone', async () => {
     await intake([{ ...DRAW, name: 'left' }], { accept: true });
     expect(await intake([BROKEN, DRAW, DRAW], { accept: true })).toMatchObject({ gone: ['left'] });
     expect(states()).toEqual({ broken: 'new', draw: 'poisoned', left: 'gone' });

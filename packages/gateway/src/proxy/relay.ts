@@ -37,6 +37,7 @@ export class Relay implements UpstreamSink {
   #session: Session | undefined;
   #startedAt = 0;
   #refusals = 0;
+  #held = false;
   #linger: NodeJS.Timeout | undefined;
   /** While a list waits for its definitions to be stored, what follows waits behind it, in order. */
   #queue: (() => void)[] | undefined;
@@ -135,11 +136,12 @@ export class Relay implements UpstreamSink {
       this.#queue.push(() => this.onMessage(bytes, meta));
       return false;
     }
-    if (this.#done) return true;
+    // A redirect is not followed, whatever it says besides (spec: gateway §7).
+    if (this.#done || isRedirect(this.#status)) return true;
     const reply = readReply(bytes);
     if (!reply.ok) {
       // A refusal may be explained in any format: its status says it, and is answered at its end.
-      if (meta === undefined && this.#status >= 300) return true;
+      if (meta === undefined && this.#status >= 400) return true;
       this.#abortAndFail('The server sent what is no JSON-RPC message.');
       return true;
     }
@@ -162,8 +164,13 @@ export class Relay implements UpstreamSink {
 
   /** Holds the upstream back while the client does not take more. */
   #readyFor(ready: boolean): boolean {
-    if (!ready) this.#call.client.onDrain(() => this.#exchange?.resume());
-    return ready;
+    if (ready || this.#held) return ready;
+    this.#held = true;
+    this.#call.client.onDrain(() => {
+      this.#held = false;
+      this.#exchange?.resume();
+    });
+    return false;
   }
 
   #end(): void {
@@ -185,6 +192,8 @@ export class Relay implements UpstreamSink {
       // The upstream ended the session: the client opens a new one on this status.
       this.#finish('error', { status: 404 });
       client.answer(404, errorAnswer(id, -32001, 'The session has ended. Send initialize to open a new one.'));
+    } else if (isRedirect(this.#status)) {
+      this.#fail('The server answered with a redirect, which is not followed.', 502, 'error');
     } else {
       this.#fail('The server ended the exchange without an answer.', 502, 'error');
     }
@@ -309,8 +318,7 @@ export class Relay implements UpstreamSink {
   }
 
   /**
-   * 401, 403 and 407 are between the gateway and the upstream, redirects are not followed (their answers would have no
-   * body, or send the client elsewhere), and 5xx is a bad gateway.
+   * 401, 403 and 407 are between the gateway and the upstream, a redirect is not followed, and 5xx is a bad gateway.
    */
   #clientStatus(): number {
     const status = this.#status;
@@ -347,6 +355,10 @@ export class Relay implements UpstreamSink {
       gate.metrics.fault(error);
     }
   }
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 function clientOf(info: unknown): { client: { name: string; version: string } } | Record<string, never> {

@@ -197,7 +197,10 @@ class Lane {
     }
     void child.exited.then((status) => {
       const how = status.signal ?? `code ${status.code}`;
-      this.#options.log('child ended', { server: this.#slug, how, stderr: child.stderrLines().slice(-5) });
+      // One that was told to end is no news.
+      if (this.#ended === undefined) {
+        this.#options.log('child ended', { server: this.#slug, how, stderr: child.stderrLines().slice(-5) });
+      }
       this.#end('The server’s process ended before it answered.', `its process ended (${how})`);
     });
     const waiting = this.#waiting ?? [];
