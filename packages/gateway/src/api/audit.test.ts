@@ -167,6 +167,12 @@ describe('GET /why', () => {
     expect(await text(`tool=draw&grant=${grantId}`)).toContain('carries no policy');
   });
 
+  it('finds the grant by its identity, where it has one', async () => {
+    const answer = await why('tool=draw&grant=ana');
+    expect(answer.status).toBe(200);
+    expect(answer.body.sentences.length).toBeGreaterThan(0);
+  });
+
   it('says of a revoked grant that it no longer holds', async () => {
     await api.call('DELETE', `/grants/${grantId}`);
     const answer = await why(`tool=draw&grant=${grantId}`);

@@ -29,18 +29,18 @@ export interface Judged {
 }
 
 /**
- * The grant of that id, or the only live one with that label (on that server).
- * @throws GatehouseError not_found, or conflict when several have the label
+ * The grant of that id, or the only live one with that label or of that identity (on that server).
+ * @throws GatehouseError not_found, or conflict when there are several
  */
 export function findGrant(services: Services, ref: string, server?: string): GrantEntry {
   const { directory, grants } = services;
   const known = directory.grant(ref);
   if (known !== undefined) return known;
-  const labelled = grants
+  const named = grants
     .list(server === undefined ? {} : { server })
-    .filter((grant) => grant.label === ref)
+    .filter((grant) => grant.label === ref || grant.identity === ref)
     .flatMap((grant) => directory.grant(grant.id) ?? []);
-  const [only, other] = labelled;
+  const [only, other] = named;
   if (only !== undefined && other === undefined) return only;
   if (only === undefined) {
     // Answers not_found for one that never was; what is left was revoked, or has expired.
@@ -52,7 +52,7 @@ export function findGrant(services: Services, ref: string, server?: string): Gra
   }
   throw new GatehouseError(
     'conflict',
-    `Several grants are labelled "${ref}". Name one by its id: ${labelled.map((grant) => grant.id).join(', ')}.`,
+    `Several grants are labelled "${ref}" or belong to it. Name one by its id: ${named.map((grant) => grant.id).join(', ')}.`,
   );
 }
 

@@ -40,11 +40,14 @@ export class Door {
     const { directory, clock } = this.#gate;
     const authorization = oneAuthorization(request);
     const authenticate = () => directory.authenticate(authorization, slug, clock(), source);
+    const { epoch } = directory;
     const who = authenticate();
     if (!who.ok) {
       this.#unauthorized(response, source, who.reason);
       return;
     }
+    const current = (): Authentication =>
+      directory.epoch === epoch && directory.holds(who.tokenId, who.grant.id, clock(), source) ? who : authenticate();
     const reauthenticate = (): GrantEntry | undefined => {
       const again = authenticate();
       return again.ok ? again.grant : undefined;
@@ -55,7 +58,7 @@ export class Door {
     );
     switch (request.method) {
       case 'POST':
-        this.#post(request, response, inbound, exchange, authenticate);
+        this.#post(request, response, inbound, exchange, current);
         return;
       case 'GET':
         void openStream(this.#gate, { ...inbound, body: NO_BODY }, exchange).catch((error: unknown) =>
@@ -78,7 +81,7 @@ export class Door {
     response: ServerResponse,
     inbound: Omit<Inbound, 'body'>,
     exchange: HttpExchange,
-    authenticate: () => Authentication,
+    current: () => Authentication,
   ): void {
     const problem = contentProblem(request);
     if (problem !== undefined) {
@@ -105,7 +108,7 @@ export class Door {
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size);
       // A body may take a minute to arrive, and revocation holds from the next message (spec: gateway §3): what is judged
       // by is the grant as it is now, with all of the message here.
-      const now = authenticate();
+      const now = current();
       if (!now.ok) {
         this.#unauthorized(response, inbound.source, now.reason);
         return;
