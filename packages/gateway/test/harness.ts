@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RecordingUpstream, type RecordingUpstreamOptions } from '@gatehouse/testkit';
-import { type Actor, type Gateway, loadSettings, openGateway } from '../src/index.ts';
+import type { Logger } from 'pino';
+import { type Actor, type Gateway, loadSettings, openGateway, type Settings } from '../src/index.ts';
 import type { ServerSettings, Transport } from '../src/model.ts';
 
 export const ADMIN: Actor = { kind: 'local-admin', id: 'local' };
@@ -13,6 +14,7 @@ export interface HarnessOptions {
   /** Settings by name. */
   flags?: Record<string, unknown>;
   clock?: () => number;
+  logger?: Logger;
 }
 
 export interface Answer {
@@ -47,14 +49,20 @@ export interface Decision {
 
 export class Harness {
   readonly gateway: Gateway;
+  readonly settings: Settings;
   readonly dir: string;
   readonly proxyUrl: (slug: string) => string;
   readonly base: string;
   readonly #upstreams: RecordingUpstream[] = [];
 
-  private constructor(gateway: Gateway, dir: string, addresses: { console: string; proxyUrl(slug: string): string }) {
+  private constructor(
+    gateway: Gateway,
+    settings: Settings,
+    addresses: { console: string; proxyUrl(slug: string): string },
+  ) {
     this.gateway = gateway;
-    this.dir = dir;
+    this.settings = settings;
+    this.dir = settings.data;
     this.base = addresses.console;
     this.proxyUrl = (slug) => addresses.proxyUrl(slug);
   }
@@ -67,9 +75,10 @@ export class Harness {
     });
     const gateway = await openGateway(settings, {
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
+      ...(options.logger === undefined ? {} : { logger: options.logger }),
       ...(options.clock === undefined ? {} : { clock: options.clock, monotonic: options.clock }),
     });
-    return new Harness(gateway, dir, await gateway.listen());
+    return new Harness(gateway, settings, await gateway.listen());
   }
 
   async close(): Promise<void> {
