@@ -10,7 +10,9 @@ const lock = join(root, 'package-lock.json');
 if (!existsSync(marker) || statSync(marker).mtimeMs < statSync(lock).mtimeMs) {
   console.log('Installing dependencies (npm ci), once ...');
   const npm = process.env.npm_execpath;
-  const [command, args] = npm ? [process.execPath, [npm, 'ci']] : ['npm', ['ci']];
+  // Without the level, an older Node is met by a screen of warnings that it is too old, although a newer one is on its way.
+  const install = ['ci', '--loglevel=error'];
+  const [command, args] = npm ? [process.execPath, [npm, ...install]] : ['npm', install];
   const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
   if (result.status !== 0) {
     console.error('npm ci failed. Run it by hand in this folder to see why.');

@@ -18,7 +18,8 @@ const env = {
   NO_COLOR: '1',
   ...(long ? { GATEHOUSE_TEST_LONG: '1', FC_RUNS: process.env.FC_RUNS ?? '50' } : {}),
 };
-for (const name of Object.keys(env)) if (name.startsWith('GATEHOUSE_') && name !== 'GATEHOUSE_TEST_LONG') delete env[name];
+for (const name of Object.keys(env))
+  if (name.startsWith('GATEHOUSE_') && name !== 'GATEHOUSE_TEST_LONG') delete env[name];
 
 const missing = [];
 const failed = [];
@@ -31,7 +32,10 @@ function need(command, packages, what) {
   const root = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
   if (root) {
     console.log(`Installing ${packages} ...`);
-    const quiet = { stdio: ['ignore', 'ignore', 'inherit'], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } };
+    const quiet = {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    };
     spawnSync('apt-get', ['update', '-qq'], quiet);
     spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', packages], quiet);
   }
@@ -77,5 +81,7 @@ vitest('end-to-end tests', 'e2e');
 rmSync(home, { recursive: true, force: true });
 for (const check of missing) console.log(`NOT RUN: ${check}`);
 for (const name of failed) console.log(`FAILED: ${name}`);
-console.log(`\n${counts.passed} passed, ${Math.max(counts.failed, failed.length)} failed, ${counts.skipped + missing.length} skipped`);
+console.log(
+  `\n${counts.passed} passed, ${Math.max(counts.failed, failed.length)} failed, ${counts.skipped + missing.length} skipped`,
+);
 process.exit(failed.length > 0 || counts.failed > 0 ? 1 : 0);

@@ -158,7 +158,7 @@ describe('gatehouse', () => {
     expect([code, stderr]).toEqual([EXIT.ok, '']);
   });
 
-  it('runs one local server on standard input and output', async () => {
+  it('[GW-RUN] runs one local server on standard input and output', async () => {
     const messages = [
       {
         id: 1,
@@ -199,6 +199,42 @@ describe('gatehouse', () => {
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
     child.stdin.end();
     expect(await ended).toBe(EXIT.ok);
+  });
+
+  it('[GW-RUN-WATCH] reads the policy again only with --watch, and refuses one with errors', async () => {
+    const file = writePolicy();
+    const child = home.spawn(['run', '--watch', '--policy', file, '--', process.execPath, TINY_MCP]);
+    let out = '';
+    let said = '';
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString('utf8')));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+    const until = async (holds: () => boolean) => {
+      while (!holds()) {
+        if (child.exitCode !== null) throw new Error(`run ended with ${child.exitCode}: ${said}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    const send = (message: object) => child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+    const call = async (id: number): Promise<string> => {
+      send({ id, method: 'tools/call', params: { name: 'get_double', arguments: { n: 6 } } });
+      await until(() => out.includes(`"id":${id}`));
+      return out.split('\n').find((line) => line.includes(`"id":${id}`))!;
+    };
+    const clientInfo = { name: 'e2e', version: '1' };
+    send({ id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo } });
+    await until(() => out.includes('"id":1'));
+    send({ method: 'notifications/initialized' });
+    expect(await call(2)).toContain('POLICY DENIED');
+
+    writePolicy(POLICY.replace('lte: 5', 'lte: 6'));
+    await until(() => said.includes('was read again'));
+    expect(await call(3)).toContain('"12"');
+
+    writePolicy('version: "1"\ndefault: perhaps\n');
+    await until(() => said.includes('/default'));
+    expect(said).toContain('is refused, the one before it stays');
+    expect(await call(4)).toContain('"12"');
+    child.stdin.end();
   });
 });
 

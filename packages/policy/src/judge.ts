@@ -1,5 +1,6 @@
 /** The order of judgement (spec: policy §7). `judge`, `explain` and the list filter run the one function below. */
 import type { CompiledPolicy, Plan, Rule } from './compile.ts';
+import { foldedKeys } from './folded.ts';
 import { applies, type Limit } from './limits.ts';
 import { formatSteps } from './path.ts';
 import { failureMessage } from './predicate.ts';
@@ -70,8 +71,8 @@ export function run(
   }
   tracer?.step(7);
   const warnings: string[] = [];
-  const invalid = validate(plan, call, context, warnings);
-  if (invalid) return invalid;
+  const refusal = validate(plan, call, context, warnings);
+  if (refusal) return refusal;
   const frame: Frame = { args: call.arguments, context, tool, zone: policy!.zone };
   tracer?.rules(8, plan.needed, frame);
   const needed = judgeRules(plan.needed, frame, TRUE);
@@ -127,9 +128,9 @@ function validate(plan: Plan, call: Call, context: JudgeContext, warnings: strin
       ],
     });
   }
-  if (plan.validate === false && plan.undeclared === 'allow') return undefined;
+  const failing: ArgumentProblem[] = foldedKeys(call.arguments, plan.names, plan.tool.inputSchema);
+  if (plan.validate === false && plan.undeclared === 'allow') return invalid(failing);
   const report = plan.tool.validator.validate(call.arguments);
-  const failing: ArgumentProblem[] = [];
   if (plan.validate === true) failing.push(...report.problems);
   else if (plan.validate === 'warn') warnings.push(...report.problems.map((p) => p.message));
   if (plan.undeclared !== 'allow' && report.undeclared.length > 0) {
@@ -137,6 +138,10 @@ function validate(plan: Plan, call: Call, context: JudgeContext, warnings: strin
     if (plan.undeclared === 'deny') failing.push(...counted);
     else warnings.push(...counted.map((p) => p.message));
   }
+  return invalid(failing);
+}
+
+function invalid(failing: readonly ArgumentProblem[]): DenyDecision | undefined {
   if (failing.length === 0) return undefined;
   return deny('(arguments)', sentences(failing.map((p) => p.message)), {
     failures: failing.map((p) => ({ pointer: '(arguments)', path: p.path, value: 'false', message: p.message })),

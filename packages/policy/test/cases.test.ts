@@ -132,15 +132,15 @@ describe('[POL-CASES] semantics as data', () => {
 });
 
 const IDS: Readonly<Record<string, string>> = {
-  'operators.yaml': 'POL-OPERATORS',
-  'urls-and-paths.yaml': 'POL-GRAMMAR',
-  'groups-and-paths.yaml': 'POL-KLEENE',
-  'order-and-blocks.yaml': 'POL-ORDER',
-  'limits.yaml': 'POL-AMOUNT',
+  'operators.yaml': '[POL-OPERATORS]',
+  'urls-and-paths.yaml': '[POL-GRAMMAR]',
+  'groups-and-paths.yaml': '[POL-KLEENE]',
+  'order-and-blocks.yaml': '[POL-ORDER]',
+  'limits.yaml': '[POL-AMOUNT]',
 };
 
 for (const { file, content } of files) {
-  describe(`[${IDS[file] ?? 'POL-CASES'}] ${content.title}`, () => {
+  describe(`${IDS[file] ?? '[POL-CASES]'} ${content.title}`, () => {
     for (const one of content.cases ?? []) it(one.name, () => verify(one, content));
     for (const { op, value, style, rows } of content.tables ?? []) {
       for (const row of rows) {

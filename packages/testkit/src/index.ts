@@ -1,2 +1,14 @@
+export { inspectorMain } from './inspector.ts';
+export {
+  type CommandOptions,
+  isUnreachable,
+  npmEnvironment,
+  plainPath,
+  type Ran,
+  type ReadyFile,
+  ROOT,
+  type Running,
+  Sandbox,
+} from './launch.ts';
 export { type RecordedRequest, RecordingUpstream, type RecordingUpstreamOptions } from './recording-upstream.ts';
-export { citedRequirements, type Requirement, readRequirements } from './requirements.ts';
+export { citedRequirements, type Requirement, readRequirements, refusedRequirements } from './requirements.ts';

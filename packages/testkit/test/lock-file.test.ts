@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 interface LockedPackage {
   dev?: boolean;
   hasInstallScript?: boolean;
+  integrity?: string;
   link?: boolean;
   optional?: boolean;
   optionalDependencies?: Record<string, string>;
@@ -29,8 +30,13 @@ describe('the lock file', () => {
     expect(packages.filter(([, { resolved }]) => resolved?.startsWith('http')).map(([path]) => path)).toEqual([]);
   });
 
-  it('[BUILD-NOSCRIPT] no dependency at run time has an install script', () => {
+  it('[OPS-NO-SCRIPTS] no dependency at run time has an install script', () => {
     const scripted = packages.filter(([, entry]) => entry.hasInstallScript === true && entry.dev !== true);
     expect(scripted.map(([path]) => path)).toEqual([]);
+  });
+
+  it('[BUILD-LOCK] names each download by its digest', () => {
+    const downloads = packages.filter(([path, { link }]) => path.includes('node_modules/') && link !== true);
+    expect(downloads.filter(([, { integrity }]) => integrity === undefined).map(([path]) => path)).toEqual([]);
   });
 });
