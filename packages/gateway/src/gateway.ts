@@ -249,6 +249,9 @@ function assemble({
   };
 }
 
+/** A server that says so on every reading would else be read without a pause. */
+const REFRESH_PAUSE_MS = 1_000;
+
 /** Reads a server's tools again when it says that they changed: one at a time, and once more if it said so meanwhile. */
 class Refreshing {
   readonly #read: (slug: string) => Promise<unknown>;
@@ -267,8 +270,10 @@ class Refreshing {
     const state = { again: false };
     this.#running.set(slug, state);
     void this.#read(slug).finally(() => {
-      this.#running.delete(slug);
-      if (state.again) this.request(slug);
+      setTimeout(() => {
+        this.#running.delete(slug);
+        if (state.again) this.request(slug);
+      }, REFRESH_PAUSE_MS).unref();
     });
   }
 }

@@ -24,7 +24,7 @@ export interface ListenerOptions {
   upstreamState: (serverId: string) => string;
 }
 
-/** Slow senders: head and body must arrive within these (spec: research T26). */
+/** Slow senders must not hold a connection: head and body arrive within these. */
 const HEAD_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Above the keep-alive of the balancers that stand in front of such programs. */

@@ -77,3 +77,19 @@ describe('methods of a vendor', () => {
     await harness.close();
   });
 });
+
+describe('sessions', () => {
+  it('[GW-SESSION] end after their lifetime, used or not', async () => {
+    let now = Date.parse('2026-11-02T10:00:00Z');
+    const harness = await Harness.open({ clock: () => now, flags: { session_lifetime: '2h' } });
+    await harness.record('rec', { tools: [] });
+    const { token } = await harness.grant('rec', { version: '1', default: 'allow' });
+    const client = harness.client('rec', token);
+    await client.initialize();
+    now += 2 * 3_600_000 - 1;
+    expect((await client.request('ping')).status).toBe(200);
+    now += 1;
+    expect((await client.request('ping')).status).toBe(404);
+    await harness.close();
+  });
+});

@@ -104,8 +104,10 @@ describe('flattenNewlines', () => {
     expect(flattenNewlines(one)).toBe(one);
   });
 
-  it('does not touch its argument', () => {
-    const pretty = bytes('{\n}');
+  it.each([
+    ['a Uint8Array', bytes('{\n}')],
+    ['a Buffer, whose slice would be a view', Buffer.from('{\n}')],
+  ])('does not touch its argument: %s', (_name, pretty) => {
     flattenNewlines(pretty);
     expect(text.decode(pretty)).toBe('{\n}');
   });

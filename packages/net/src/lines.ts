@@ -115,7 +115,8 @@ function join(pieces: Uint8Array[], length: number): Uint8Array {
  */
 export function flattenNewlines(bytes: Uint8Array): Uint8Array {
   if (!hasNewline(bytes)) return bytes;
-  const copy = bytes.slice();
+  // Not `slice`, which is a view where the bytes are a Buffer: the caller's own must stay as they are.
+  const copy = new Uint8Array(bytes);
   for (let i = 0; i < copy.length; i++) {
     const byte = copy[i];
     if (byte === LF || byte === CR) copy[i] = 0x20;

@@ -49,7 +49,7 @@ export async function readTools(gate: Gate, entry: ServerEntry, version: string)
         });
       }
       const next = reply.resultMembers?.get('nextCursor');
-      // Only an absent cursor ends a list; an empty one is a cursor (research: mcp §1.2).
+      // Only an absent cursor ends a list; an empty one is a cursor (MCP 2026-07-28, pagination).
       if (next === undefined || reply.bytes[next.start] !== 0x22) return tools;
       cursor = readString(reply.bytes, next);
       if (cursors.has(cursor)) throw unreachable(entry, 'its list of tools comes back to a page that it gave before');

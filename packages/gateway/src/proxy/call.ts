@@ -2,7 +2,6 @@
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
 import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
-import type { CallRecord } from '../audit/record.ts';
 import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { SESSION_LANE } from '../upstreams/upstream.ts';
@@ -27,7 +26,7 @@ import {
 } from './headers.ts';
 import { allows, openAnswer } from './inbound.ts';
 import { type Judgement, judgeMessage } from './judgement.ts';
-import { baseRecord, clipped, decisionRecord, intentRecord } from './records.ts';
+import { baseRecord, clipped, decisionRecord, intentRecord, methodOf, recordRefusal } from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -123,7 +122,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
 
   // Judge.
   const now = gate.clock();
-  const judgement = judgeMessage(grant, message, rule, call.session, now);
+  const judgement = judgeMessage(grant, message, rule, call.session, now, (error) => gate.metrics.fault(error));
   const concealed = judgement.decision.outcome === 'deny' && judgement.decision.concealed;
   if (!concealed) {
     const mismatch = mismatchOf(call, judgement);
@@ -325,28 +324,6 @@ function unavailable(call: CallState, message: string): void {
   call.gate.metrics.decision(call.inbound.grant.entry.server.slug, 'unavailable');
   if (call.id === undefined) call.client.end(503);
   else call.client.answer(503, errorAnswer(call.id, CODE.unavailable, message));
-}
-
-function methodOf(message: Message): Pick<CallRecord, 'method'> {
-  return message.method === undefined ? {} : { method: clipped(message.method) };
-}
-
-async function recordRefusal(
-  gate: Gate,
-  inbound: Inbound,
-  requestId: string,
-  rule: string,
-  message: string,
-  more: Pick<CallRecord, 'method' | 'detail'>,
-): Promise<void> {
-  gate.metrics.decision(inbound.grant.entry.server.slug, 'refuse');
-  // A refusal sends nothing on, so a log that cannot take it changes nothing but that.
-  await gate.audit
-    .append(
-      { ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } },
-      'process',
-    )
-    .catch(() => undefined);
 }
 
 /** A client's answer to a request of the server: it goes where the question came from, or nowhere. */

@@ -82,7 +82,7 @@ export function versionMismatch(
   version: string | undefined,
 ): { kind: 'mismatch' | 'version'; detail: string } | undefined {
   if (version === undefined) {
-    // Legacy clients may leave the header out, or send the version that was negotiated (research: mcp §4.2).
+    // Legacy clients may leave the header out, or send the version that was negotiated.
     if (headers.version === undefined || KNOWN_VERSIONS.has(headers.version)) return undefined;
     return headers.version === MODERN_VERSION
       ? {

@@ -4,7 +4,7 @@ import { encodeSse, sseComment } from '@gatehouse/wire';
 import type { EventMeta } from '../upstreams/upstream.ts';
 import type { ClientExchange } from './exchange.ts';
 
-/** Cursor gives up after 10 s of silence (research: mcp §5.1). */
+/** There are clients that give up after 10 s of silence. */
 const KEEP_ALIVE_MS = 8_000;
 const KEEP_ALIVE = sseComment('keep-alive');
 

@@ -40,17 +40,22 @@ export function callerOf(grant: GrantEntry, session: Session | undefined): Calle
   return { ...grant.caller, session: session.id, ...(session.client === undefined ? {} : { client: session.client }) };
 }
 
-/** Any exception on the way is a denial with its own record (P5). */
+/**
+ * Any exception on the way is a denial with its own record (P5).
+ * @param onFault gets it, for the program log
+ */
 export function judgeMessage(
   grant: GrantEntry,
   message: Message,
   rule: ClientMethod | undefined,
   session: Session | undefined,
   now: number,
+  onFault: (error: unknown) => void,
 ): Judgement {
   try {
     return judgement(grant, message, rule, session, now);
-  } catch {
+  } catch (error) {
+    onFault(error);
     return { decision: denial('(internal error)', 'The call could not be judged, so it was not made.'), read: true };
   }
 }

@@ -1,9 +1,9 @@
 // What the log says of a message (spec: audit). Built on the path of every call, so it holds no more than that.
-import { canonicalize } from '@gatehouse/wire';
+import { canonicalize, type Message } from '@gatehouse/wire';
 import type { CallRecord, DecisionRecord, LimitRecord, ResultRecord } from '../audit/record.ts';
 import type { Receipt } from '../limits/counters.ts';
 import type { CallState } from './call.ts';
-import type { Inbound } from './gate.ts';
+import type { Gate, Inbound } from './gate.ts';
 import type { Judgement } from './judgement.ts';
 import type { Session } from './sessions.ts';
 
@@ -74,6 +74,29 @@ export function decisionRecord(call: CallState, judgement: Judgement): CallRecor
     record.detail = { ...record.detail, failures: decision.failures.map(({ pointer, value }) => ({ pointer, value })) };
   }
   return record;
+}
+
+export function methodOf(message: Message): Pick<CallRecord, 'method'> {
+  return message.method === undefined ? {} : { method: clipped(message.method) };
+}
+
+/** The one record of what was refused before it was judged. */
+export async function recordRefusal(
+  gate: Gate,
+  inbound: Inbound,
+  requestId: string,
+  rule: string,
+  message: string,
+  more: Pick<CallRecord, 'method' | 'detail'>,
+): Promise<void> {
+  gate.metrics.decision(inbound.grant.entry.server.slug, 'refuse');
+  // A refusal sends nothing on, so a log that cannot take it changes nothing but that.
+  await gate.audit
+    .append(
+      { ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } },
+      'process',
+    )
+    .catch(() => undefined);
 }
 
 /** Written before the first byte goes upstream; says what was reserved. */

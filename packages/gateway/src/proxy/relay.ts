@@ -24,7 +24,7 @@ export interface RelayOptions {
 /** Requests of a server that one exchange may have refused: each costs a record and a message, and a server may never tire. */
 const MAX_REFUSALS = 64;
 /** How long a stream may stay open after the answer that it was opened for, so that a server can end it in order. */
-const LINGER_MS = 2_000;
+const LINGER_MS = 1_000;
 
 export class Relay implements UpstreamSink {
   readonly #call: CallState;

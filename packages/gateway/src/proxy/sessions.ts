@@ -27,6 +27,11 @@ const PREFIX = 'gs1_';
 const NONCE = 12;
 const TAG = 16;
 const AAD = Buffer.from('gatehouse session v1');
+/**
+ * Ended ids that are remembered. Their children are gone and their upstreams were told, so that one that is forgotten
+ * opens nothing either; without a bound, a client that opens and ends sessions all day would fill the memory.
+ */
+const MAX_ENDED = 100_000;
 /** Opened ids that are kept at hand; opening one again costs a few microseconds. */
 const CACHE = 10_000;
 
@@ -81,7 +86,7 @@ export class Sessions {
   end(session: Session): void {
     const now = this.#clock();
     for (const [id, until] of this.#ended) {
-      if (until > now) break;
+      if (until > now && this.#ended.size < MAX_ENDED) break;
       this.#ended.delete(id);
     }
     this.#ended.set(session.id, session.expiresAt);
