@@ -27,11 +27,14 @@ const lives = (pid: number): boolean => {
 describe('children of a stdio server', () => {
   let harness: Harness;
   let token: string;
+  let ahead = 0;
 
   beforeAll(async () => {
-    harness = await Harness.open();
+    // The gateway's clock is turned forward by hand; the idle time of a child runs on the system's.
+    harness = await Harness.open({ clock: () => Date.now() + ahead });
     const transport = { kind: 'stdio', command: process.execPath, args: ['-e', SERVER], environment: {} } as const;
     await harness.server('pid', transport, { children: { max: 2, idleSeconds: 1 } });
+    await harness.server('kept', transport, { children: { max: 2, idleSeconds: 600 } });
     ({ token } = await harness.grant('pid', { version: '1', default: 'allow' }));
   });
   afterAll(() => harness.close());
@@ -43,6 +46,24 @@ describe('children of a stdio server', () => {
   }
   const pidOf = async (client: RawClient): Promise<number> =>
     Number((await client.call('get_pid')).message?.result?.content?.[0]?.text);
+
+  it('[GW-CHILDREN] at the cap, the one that was left alone for longest gives way', async () => {
+    const grant = await harness.grant('kept', { version: '1', default: 'allow' }, 'bob');
+    const connect = async (): Promise<RawClient> => {
+      const client = harness.client('kept', grant.token);
+      expect((await client.initialize()).status).toBe(200);
+      return client;
+    };
+    const [one, two] = [await connect(), await connect()];
+    ahead += 20_000;
+    expect(await pidOf(two)).toBeGreaterThan(0);
+    expect((await harness.client('kept', grant.token).initialize()).message?.error?.message).toContain('its limit');
+    ahead += 20_000;
+    const three = await connect();
+    expect(await pidOf(three)).toBeGreaterThan(0);
+    expect((await one.call('get_pid')).status).toBe(404);
+    expect(await pidOf(two)).toBeGreaterThan(0);
+  });
 
   it('[GW-CHILDREN] each session has its own, up to the cap, and an idle one is ended', async () => {
     const [one, two] = [await open(), await open()];
