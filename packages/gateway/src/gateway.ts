@@ -233,7 +233,7 @@ function assemble({
         `${JSON.stringify({ pid: process.pid, api: local, started: startedAt, instance: instanceId })}\n`,
         { mode: 0o600 },
       );
-      logger.info({ url, data: dataDir }, 'listening');
+      logger.debug({ url, data: dataDir }, 'listening');
       return addresses;
     },
     close() {

@@ -1,6 +1,7 @@
 // The words of design.md as types: what the store keeps, the API shows and the data plane reads.
 import type { Classification, ToolClass } from '@gatehouse/classify';
 import type { Caller, CompiledPolicy, PinnedTool, PolicyProblem } from '@gatehouse/policy';
+import type { DiffSegment } from './definitions/word-diff.ts';
 
 /** Who made a change. `local-admin` holds the secret key of this machine; `gatehouse` is the program itself. */
 export interface Actor {
@@ -76,6 +77,8 @@ export interface DefinitionChange {
   message: string;
   before?: unknown;
   after?: unknown;
+  /** Where both sides are text: the difference word by word (spec: gateway §6). Made for who looks, not stored. */
+  words?: readonly DiffSegment[];
 }
 
 export interface Definition {

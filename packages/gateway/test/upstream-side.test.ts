@@ -28,10 +28,15 @@ describe('definitions that change', () => {
   afterEach(() => harness.close());
 
   it('[DEF-TEXT] a changed text: agents go on reading the accepted definition and calling the tool', async () => {
-    upstream.options.tools = [tool('get_a', 'Reads it, differently'), tool('get_b')];
+    upstream.options.tools = [tool('get_a', 'Tool get_a, and more'), tool('get_b')];
     expect((await listed())[0]?.description).toBe('Tool get_a');
     expect((await client.call('get_a')).message?.result?.isError).toBeUndefined();
-    expect(harness.gateway.services.definitions.get('rec', 'get_a').state).toBe('text_changed');
+    const definition = harness.gateway.services.definitions.get('rec', 'get_a');
+    expect(definition.state).toBe('text_changed');
+    expect(definition.changes[0]?.words).toEqual([
+      { kind: 'same', text: 'Tool get_a' },
+      { kind: 'added', text: ', and more' },
+    ]);
   });
 
   it('[DEF-INPUT] a changed input schema: listed as accepted, denied until a person accepts it', async () => {

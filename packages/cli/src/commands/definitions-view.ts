@@ -4,6 +4,8 @@ import { type Cell, jsonText, type Output } from '../output.ts';
 
 const DESCRIPTION_COLUMNS = 60;
 const VALUE_CHARACTERS = 400;
+/** How much of an unchanged stretch is shown on each side of a change. */
+const AROUND_CHARACTERS = 40;
 
 /** Whether a person has to look at it. */
 export function waiting(definition: Definition): boolean {
@@ -33,6 +35,21 @@ function valueText(value: unknown): string {
   return shortened(typeof value === 'string' ? value : jsonText(value), VALUE_CHARACTERS);
 }
 
+/** `[-what went-]{+what came+}`, with a few words around it; long stretches that stayed are left out. */
+function wordsText(words: readonly { kind: 'same' | 'removed' | 'added'; text: string }[]): string {
+  return words
+    .map(({ kind, text }, index) => {
+      if (kind === 'removed') return `[-${text}-]`;
+      if (kind === 'added') return `{+${text}+}`;
+      const points = Array.from(text);
+      if (points.length <= 2 * AROUND_CHARACTERS) return text;
+      const before = index === 0 ? '' : points.slice(0, AROUND_CHARACTERS).join('');
+      const after = index === words.length - 1 ? '' : points.slice(-AROUND_CHARACTERS).join('');
+      return `${before}…${after}`;
+    })
+    .join('');
+}
+
 /** Everything that has to be known to accept a tool. The texts are the server's claim. */
 export function showDefinition(out: Output, definition: Definition): void {
   out.fields([
@@ -46,6 +63,10 @@ export function showDefinition(out: Output, definition: Definition): void {
   ]);
   for (const change of definition.changes) {
     out.text(`  ${change.kind} ${change.pointer}: ${change.message}`);
+    if (change.words !== undefined) {
+      out.text(`    ${wordsText(change.words)}`);
+      continue;
+    }
     if (change.before !== undefined) out.text(`    - ${valueText(change.before)}`);
     if (change.after !== undefined) out.text(`    + ${valueText(change.after)}`);
   }

@@ -228,7 +228,22 @@ describe('the other server commands', () => {
       'GET /servers/files/tools': { body: { items: [tool('a', 'new')] } },
       'GET /servers/files/tools/a': {
         body: tool('a', 'changed', {
-          changes: [{ pointer: '/description', kind: 'text', message: 'differs', before: 'x', after: 'y' }],
+          changes: [
+            { pointer: '/annotations', kind: 'annotation', message: 'differs', before: { a: 1 }, after: { a: 2 } },
+            {
+              pointer: '/description',
+              kind: 'text',
+              message: 'differs',
+              before: 'x',
+              after: 'y',
+              words: [
+                { kind: 'same', text: `${'long '.repeat(30)}beginning ` },
+                { kind: 'removed', text: 'reads' },
+                { kind: 'added', text: 'sends' },
+                { kind: 'same', text: ' the file' },
+              ],
+            },
+          ],
         }),
       },
       'POST /servers/files/refresh': {
@@ -240,7 +255,13 @@ describe('the other server commands', () => {
     );
     expect((await api.run(['server', 'show', 'files'])).stdout).toMatch(/\na +write +new +It/);
     expect((await api.run(['server', 'show', 'files', 'a'])).stdout).toContain(
-      '  text /description: differs\n    - x\n    + y\n',
+      [
+        '  annotation /annotations: differs',
+        '    - {"a":1}',
+        '    + {"a":2}',
+        '  text /description: differs',
+        '    …long long long long long long beginning [-reads-]{+sends+} the file\n',
+      ].join('\n'),
     );
     expect((await api.run(['server', 'refresh', 'files'])).stdout).toBe('new: a\npoisoned: p\n');
     const json = await api.run(['server', 'list', '--json']);

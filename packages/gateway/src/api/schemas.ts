@@ -94,6 +94,10 @@ const changeSchema: z.ZodType<DefinitionChange> = z
     message: z.string(),
     before: z.unknown().optional(),
     after: z.unknown().optional(),
+    words: z
+      .array(z.object({ kind: z.enum(['same', 'removed', 'added']), text: z.string() }))
+      .optional()
+      .openapi({ description: 'Where both sides are text: the difference word by word.' }),
   })
   .openapi('DefinitionChange');
 

@@ -1,6 +1,7 @@
 // The records as the API and the command line show them: names in place of ids, nothing secret.
 import type { PolicyProblem } from '@gatehouse/policy';
-import type { Definition, Grant, Policy, Server, Token } from '../model.ts';
+import { wordDiff } from '../definitions/word-diff.ts';
+import type { Definition, DefinitionChange, Grant, Policy, Server, Token } from '../model.ts';
 import type { DefinitionRecord, GrantRecord, PolicyRecord, ServerRecord, TokenRecord } from '../store/records.ts';
 import type { ControlState } from './state.ts';
 
@@ -71,7 +72,7 @@ export function definitionView(state: ControlState, definition: DefinitionRecord
     observedDigest: definition.observedDigest,
     class: definition.class,
     classification: definition.classification,
-    changes: definition.changes,
+    changes: definition.changes.map(withWords),
     observed: parseBytes(definition.observedBytes),
     firstSeenAt: definition.firstSeenAt,
     ...given({
@@ -82,6 +83,13 @@ export function definitionView(state: ControlState, definition: DefinitionRecord
     }),
     ...(definition.acceptedBytes === undefined ? {} : { accepted: parseBytes(definition.acceptedBytes) }),
   };
+}
+
+function withWords(change: DefinitionChange): DefinitionChange {
+  const { before, after } = change;
+  return typeof before === 'string' && typeof after === 'string'
+    ? { ...change, words: wordDiff(before, after) }
+    : change;
 }
 
 const decoder = new TextDecoder();
