@@ -51,7 +51,13 @@ export class Listener {
     this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body });
     this.#hosts = new HostCheck(settings);
     const serveApi = getRequestListener(options.api.fetch);
-    this.#api = (request, response) => void serveApi(request, response);
+    this.#api = (request, response) => {
+      // Wrong admin tokens are recorded as wrong grant tokens are: in aggregate, per source (spec: gateway §3).
+      response.once('finish', () => {
+        if (response.statusCode === 401) this.#refusals.add(request.socket.remoteAddress ?? '', 'admin_token');
+      });
+      void serveApi(request, response);
+    };
   }
 
   /** @returns the port of the main listener */

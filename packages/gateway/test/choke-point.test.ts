@@ -183,6 +183,26 @@ describe('the path of one call', () => {
     expect((await carl.request('ping')).status).toBe(404);
   });
 
+  it('[GW-AGGREGATE] records wrong tokens of clients and of the API in aggregate, with their count', async () => {
+    const other = await Harness.open();
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await fetch(`${other.base}api/v1/status`, { headers: { authorization: 'Bearer gha_wrong' } });
+      await other.client('rec', 'gh_wrong').request('ping');
+    }
+    const { audit } = other.gateway;
+    const recorded = new Promise<string>((resolve) => {
+      audit.tail(({ line }) => {
+        if (line.includes('"kind":"aggregate"')) resolve(line);
+      });
+    });
+    await other.close();
+    expect(JSON.parse(await recorded)).toMatchObject({
+      count: 6,
+      decision: { outcome: 'unauthorized' },
+      detail: { reasons: { admin_token: 3, malformed: 3 } },
+    });
+  });
+
   it('[GW-HOST] refuses a Host and an Origin of elsewhere', async () => {
     const response = await fetch(client.url, { method: 'POST', headers: { origin: 'https://evil.example' } });
     expect(response.status).toBe(403);
