@@ -1,7 +1,7 @@
 /** Compiles a checked document: one plan per tool, made when the tool is first judged and kept while its definition stays. */
 import type { JsonValue } from '@gatehouse/wire';
 import { checkPolicy } from './check.ts';
-import { type NameTree, namesOfBlocks } from './folded.ts';
+import { type ArgumentNames, argumentNames } from './folded.ts';
 import { compileLimit, type Limit, limitSources } from './limits.ts';
 import { isPathStyle, OPERATORS } from './operators.ts';
 import { type Path, parseArgsKey } from './path.ts';
@@ -31,8 +31,8 @@ export interface Plan {
   readonly needed: readonly Rule[];
   readonly refused: readonly Rule[];
   readonly limits: readonly Limit[];
-  /** Argument names that rules read; no other spelling of one may pass. */
-  readonly names: NameTree;
+  /** Argument names of rules and schema; no other spelling of one may pass. */
+  readonly names: ArgumentNames;
 }
 
 export interface NamedPlan {
@@ -163,7 +163,10 @@ function compilePlan(document: Record<string, unknown>, tool: PinnedTool, zone: 
     limits: blocks.flatMap(({ at, source, owner }) =>
       limitSources(at, source, owner).map((limit) => compileLimit(limit, tool, zone.name, reasonOf(source))),
     ),
-    names: namesOfBlocks(blocks.map(({ source }) => source)),
+    names: argumentNames(
+      blocks.map(({ source }) => source),
+      tool.inputSchema,
+    ),
   };
 }
 

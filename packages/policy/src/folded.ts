@@ -14,6 +14,7 @@ export interface NameTree {
   items: NameTree | undefined;
 }
 
+const NONE: readonly ArgumentProblem[] = [];
 const tree = (): NameTree => ({ names: new Map(), items: undefined });
 /** Nobody reads so many; the rest of a hostile call adds nothing to its denial. */
 const MAX_PROBLEMS = 20;
@@ -21,7 +22,7 @@ const IN_PLACE = ['allOf', 'anyOf', 'oneOf'] as const;
 const IN_PLACE_ONE = ['if', 'then', 'else', 'not'] as const;
 
 /** The names in the rule blocks of a tool: keys of `args`, and every path of `require`, `deny_if` and the limits. */
-export function namesOfBlocks(blocks: readonly Readonly<Record<string, unknown>>[]): NameTree {
+function namesOfBlocks(blocks: readonly Readonly<Record<string, unknown>>[]): NameTree {
   const root = tree();
   for (const block of blocks) {
     if (isObject(block.args)) for (const key of Object.keys(block.args)) grow(root, parseArgsKey(key));
@@ -60,11 +61,40 @@ function grow(root: NameTree, parsed: { ok: true; paths: Path[] } | { ok: false 
   }
 }
 
+/** The names of one tool's arguments, from its rules and its schema, ready to be compared. */
+export interface ArgumentNames {
+  readonly tree: NameTree;
+  readonly schema: unknown;
+  /** Every name at the top: most calls have no other, and nothing below. */
+  readonly top: ReadonlySet<string>;
+}
+
+export function argumentNames(blocks: readonly Readonly<Record<string, unknown>>[], schema: unknown): ArgumentNames {
+  const named = namesOfBlocks(blocks);
+  const top = new Set(named.names.keys());
+  for (const place of placesOfOne(schema, schema)) for (const name of place.names) top.add(name);
+  return { tree: named, schema, top };
+}
+
 /** One problem for each key that only folding makes a named one; empty for almost every call. */
-export function foldedKeys(args: unknown, names: NameTree, schema: unknown): ArgumentProblem[] {
+export function foldedKeys(args: Readonly<Record<string, unknown>>, names: ArgumentNames): readonly ArgumentProblem[] {
+  if (isPlain(args, names.top)) return NONE;
   const problems: ArgumentProblem[] = [];
-  walk(args, [names], placesOfOne(schema, schema), schema, [], problems);
+  walk(args, [names.tree], placesOfOne(names.schema, names.schema), names.schema, [], problems);
   return problems;
+}
+
+/** All keys are named exactly, and none holds an object, alone or in a list. */
+function isPlain(args: Readonly<Record<string, unknown>>, top: ReadonlySet<string>): boolean {
+  for (const key in args) {
+    const value = args[key];
+    if (!top.has(key) || (isContainer(value) && !(Array.isArray(value) && !value.some(isContainer)))) return false;
+  }
+  return true;
+}
+
+function isContainer(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 function walk(

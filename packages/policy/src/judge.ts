@@ -128,7 +128,7 @@ function validate(plan: Plan, call: Call, context: JudgeContext, warnings: strin
       ],
     });
   }
-  const failing: ArgumentProblem[] = foldedKeys(call.arguments, plan.names, plan.tool.inputSchema);
+  const failing: ArgumentProblem[] = [...foldedKeys(call.arguments, plan.names)];
   if (plan.validate === false && plan.undeclared === 'allow') return invalid(failing);
   const report = plan.tool.validator.validate(call.arguments);
   if (plan.validate === true) failing.push(...report.problems);
