@@ -85,7 +85,5 @@ vitest('end-to-end tests', 'e2e');
 rmSync(home, { recursive: true, force: true });
 for (const check of [...missing, ...notRun]) console.log(`NOT RUN: ${check}`);
 for (const name of failed) console.log(`FAILED: ${name}`);
-console.log(
-  `\n${counts.passed} passed, ${Math.max(counts.failed, failed.length)} failed, ${notRun.length} skipped`,
-);
+console.log(`\n${counts.passed} passed, ${Math.max(counts.failed, failed.length)} failed, ${notRun.length} skipped`);
 process.exit(failed.length > 0 || counts.failed > 0 ? 1 : 0);
