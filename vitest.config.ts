@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 // `unit` is what runs in seconds with nothing but Node; `e2e` starts real processes.
+// `npm run test:long` multiplies the runs of every property, which then take minutes.
+const isLong = process.env.FC_RUNS !== undefined;
+
 export default defineConfig({
   test: {
     projects: [
@@ -9,6 +12,7 @@ export default defineConfig({
           name: 'unit',
           // Modules are loaded once a worker: half the time, and no module of ours keeps state.
           isolate: false,
+          testTimeout: isLong ? 3_600_000 : 10_000,
           include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'bench/src/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/*.e2e.test.ts'],
         },
