@@ -213,16 +213,19 @@ describe('definitions that flip', () => {
   });
   afterEach(() => harness.close());
 
-  it('[T33, T34, T35] a definition that flips is denied each time, and leaving the list does not heal it', async () => {
+  it('[T33, T34, T35] a definition that flips is denied until a person accepts it; neither leaving the list nor going back heals it', async () => {
     await serve(worse);
     expect(await denied()).toBe('(definition changed)');
     await serve([tool('get_b')]);
     await harness.gateway.readDefinitions('rec', { actor: ADMIN });
     expect(await denied()).toBe('(definition changed)');
     await serve(first);
-    expect(await denied()).toBeUndefined();
+    expect(await denied()).toBe('(definition changed)');
     await serve(worse);
     expect(await denied()).toBe('(definition changed)');
+    await serve(first);
+    await accept();
+    expect(await denied()).toBeUndefined();
   });
 
   it('[T35, DEF-INPUT] a definition that was seen long ago is a change again, once another one was accepted', async () => {

@@ -96,9 +96,24 @@ describe('taking in a list', () => {
     expect(take(acceptedAll([DRAW]), [], false).records).toEqual([]);
   });
 
-  it('becomes accepted again when the change is taken back', () => {
+  it('[DEF-QUARANTINE] waits for a person also when the change is taken back, and says so once', () => {
     const changed = merge(acceptedAll([DRAW]), take(acceptedAll([DRAW]), listOf([CHANGED])));
-    expect(take(changed, listOf([DRAW])).records[0]).toMatchObject({ state: 'accepted', changes: [] });
+    const back = merge(changed, take(changed, listOf([DRAW])));
+    const waiting = back.get('draw');
+    expect(waiting?.state).toBe('changed');
+    expect(waiting?.changes.map(({ kind }) => kind)).toEqual(['other', 'input']);
+    const again = merge(back, take(back, listOf([{ ...DRAW, description: 'Paints.' }])));
+    expect(again.get('draw')?.changes.map(({ kind }) => kind)).toEqual(['other', 'input']);
+    const accepted = acceptRecord(waiting as NonNullable<typeof waiting>, { by: 'ana', now: NOW });
+    expect(accepted).toMatchObject({ state: 'accepted', changes: [], acceptedDigest: waiting?.observedDigest });
+  });
+
+  it('a changed text that is taken back never waited', () => {
+    const reworded = merge(
+      acceptedAll([DRAW]),
+      take(acceptedAll([DRAW]), listOf([{ ...DRAW, description: 'Paints.' }])),
+    );
+    expect(take(reworded, listOf([DRAW])).records[0]).toMatchObject({ state: 'accepted', changes: [] });
   });
 
   it('keeps to what a person accepted by name, also when it was something else in between', () => {

@@ -4,9 +4,10 @@ import { classify, findDuplicateNames, findPoison, type ServerContext, type Tool
 import type { SchemaCompiler } from '@gatehouse/policy';
 import { canonicalize, type JsonValue, parseJson } from '@gatehouse/wire';
 import { parseBytes } from '../control/views.ts';
+import type { DefinitionChange } from '../model.ts';
 import type { IntakeReport, ObservedTool } from '../services.ts';
 import type { DefinitionRecord } from '../store/records.ts';
-import { assessDefinition } from './assess.ts';
+import { type Assessment, assessDefinition } from './assess.ts';
 
 const MAX_NAME_LENGTH = 256;
 
@@ -190,7 +191,7 @@ function observe(
       ? twice // A person accepted exactly this, whatever is in it.
       : [...twice, ...(lookalike === undefined ? [] : [lookalike]), ...findPoison(plain)];
   const schema = input.compileSchema(plain.inputSchema ?? { type: 'object' });
-  const { state, changes } = assessDefinition(accepted, {
+  const assessed = assessDefinition(accepted, {
     value: item.value,
     class: classification.class,
     poison,
@@ -198,8 +199,7 @@ function observe(
   });
   return {
     ...base,
-    state,
-    changes,
+    ...stillWaiting(known, assessed),
     class: accepted?.class ?? classification.class,
     classOverride: known?.classOverride,
     acceptedDigest: known?.acceptedDigest,
@@ -208,6 +208,23 @@ function observe(
     acceptedBy: known?.acceptedBy,
   };
 }
+
+/**
+ * A quarantine ends when a person accepts (spec: gateway §6), not when the server takes its change back: one that shows
+ * another face every second time would else be trusted in between.
+ */
+function stillWaiting(known: DefinitionRecord | undefined, assessed: Assessment): Assessment {
+  const waits = known?.acceptedDigest !== undefined && (known.state === 'changed' || known.state === 'poisoned');
+  if (!waits || assessed.state === 'changed' || assessed.state === 'poisoned') return assessed;
+  const before = known.changes.filter((change) => change.message !== WENT_BACK.message);
+  return { state: 'changed', changes: [WENT_BACK, ...before] };
+}
+
+const WENT_BACK: DefinitionChange = {
+  pointer: '',
+  kind: 'other',
+  message: 'The server took the change back; it waits all the same, for nobody has looked at what it was in between.',
+};
 
 function acceptedOf(known: DefinitionRecord | undefined, server: ServerContext) {
   if (known?.acceptedBytes === undefined) return undefined;
