@@ -41,6 +41,8 @@ export interface OpenOptions {
   logger?: Logger;
   /** Default: `audit` in the data folder. */
   auditDir?: string;
+  /** Told what a list that a client saw changed in the definitions. */
+  onIntake?: (slug: string, report: IntakeReport) => void;
 }
 
 export interface Addresses {
@@ -105,6 +107,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     services,
     audit,
     instanceId,
+    onIntake: options.onIntake,
   });
 }
 
@@ -118,6 +121,7 @@ interface Parts {
   services: Services;
   audit: AuditLog;
   instanceId: string;
+  onIntake: OpenOptions['onIntake'];
 }
 
 function assemble({
@@ -130,6 +134,7 @@ function assemble({
   services,
   audit,
   instanceId,
+  onIntake,
 }: Parts): Gateway {
   const dataDir = settings.data;
   const metrics = new Metrics((error) => logger.error({ err: error }, 'a fault denied a message'));
@@ -157,8 +162,11 @@ function assemble({
     limits: { maxDepth: settings.max_depth, callDeadline: settings.call_deadline },
     durability: settings.audit.durability,
     upstream: (entry) => upstreams.of(entry),
-    intake: (slug, observed) =>
-      services.definitions.intake(slug, observed, { complete: false, actor: GATEHOUSE_ACTOR }),
+    intake: async (slug, observed) => {
+      const report = await services.definitions.intake(slug, observed, { complete: false, actor: GATEHOUSE_ACTOR });
+      onIntake?.(slug, report);
+      return report;
+    },
     answerUpstream: (entry, answer) =>
       void answerUpstream(gate, entry, answer).catch((error: unknown) => metrics.fault(error)),
     toolsChanged: (slug) => refreshing.request(slug),

@@ -13,13 +13,15 @@ import { CODE, errorAnswer } from './proxy/answers.ts';
 import { handle } from './proxy/call.ts';
 import { openStream } from './proxy/session-requests.ts';
 import { type LineWriter, StdioExchange } from './proxy/stdio-exchange.ts';
-import type { ObservedTool } from './services.ts';
+import type { IntakeReport, ObservedTool } from './services.ts';
 
 export interface RunOptions {
   settings: Settings;
   env: Readonly<Record<string, string | undefined>>;
   /** A policy document, JSON or YAML. Without one everything that reads is allowed, and nothing else. */
   policyFile?: string;
+  /** Accepts the tools as they are now, after they changed; says what changed. Default false. */
+  accept?: boolean;
   /** Reloads the policy when its file changes; one that is not valid is refused and the old one stays. */
   watch: boolean;
   command: string;
@@ -57,7 +59,11 @@ export async function runStdio(options: RunOptions): Promise<number> {
   const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-run-'));
   const gateway = await openGateway(
     { ...options.settings, data: scratch, log_level: 'silent' },
-    { env: options.env, auditDir: join(home, AUDIT_FOLDER) },
+    {
+      env: options.env,
+      auditDir: join(home, AUDIT_FOLDER),
+      onIntake: (_slug, report) => sayDenied(options, report),
+    },
   );
   try {
     const { services } = gateway;
@@ -97,22 +103,41 @@ export async function runStdio(options: RunOptions): Promise<number> {
 
 type Gateway = Awaited<ReturnType<typeof openGateway>>;
 
-/** The first start accepts what it finds and says what that was; later ones compare with that. */
+/** The first start accepts what it finds and says what that was; later ones compare with that, or accept anew if told so. */
 async function acceptDefinitions(gateway: Gateway, pins: Pins, options: RunOptions): Promise<void> {
   const { definitions } = gateway.services;
   const known = pins.read();
   if (known !== undefined) {
     await definitions.intake(SLUG, known, { complete: true, accept: true, actor: ACTOR });
-    return;
+    if (options.accept !== true) return;
   }
   const observed = await gateway.readTools(SLUG);
-  const report = await definitions.intake(SLUG, observed, { complete: true, accept: true, actor: ACTOR });
+  const report = await definitions.intake(SLUG, observed, {
+    complete: true,
+    accept: known === undefined,
+    actor: ACTOR,
+  });
+  if (known !== undefined) await definitions.accept(SLUG, 'all', ACTOR);
   pins.write(observed);
   const accepted = definitions.list(SLUG).filter((definition) => definition.state === 'accepted');
+  const names = accepted.map((tool) => `${tool.name} (${tool.class})`).join(', ') || 'none';
   options.say(
-    `First start of this server: ${accepted.length} tools accepted: ${accepted.map((tool) => `${tool.name} (${tool.class})`).join(', ') || 'none'}.`,
+    known === undefined
+      ? `First start of this server: ${accepted.length} tools accepted: ${names}.`
+      : `Accepted anew: ${[...report.new, ...report.changed, ...report.textChanged].join(', ') || 'nothing, for nothing changed'}.`,
   );
   for (const name of report.poisoned) options.say(`Not accepted, its definition holds poison: ${name}.`);
+}
+
+/** Nobody looks at a page here: what is denied from now on is said where the person looks. */
+function sayDenied(options: RunOptions, report: IntakeReport): void {
+  for (const name of report.poisoned) options.say(`${name} is denied: its definition holds poison now.`);
+  const waiting = [...report.new, ...report.changed];
+  if (waiting.length > 0) {
+    options.say(
+      `New, or changed since they were accepted, and denied: ${waiting.join(', ')}. To accept them, start with --accept.`,
+    );
+  }
 }
 
 function readPolicy(file: string | undefined): unknown {

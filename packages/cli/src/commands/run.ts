@@ -9,6 +9,7 @@ import { collect, parsePairs } from '../values.ts';
 interface RunOptions extends GlobalOptions {
   policy?: string;
   watch?: boolean;
+  accept?: boolean;
   env?: string[];
   envFrom?: string[];
   cwd?: string;
@@ -49,6 +50,7 @@ async function run(context: Context, options: RunOptions): Promise<ExitCode> {
     command,
     args,
     watch: options.watch ?? false,
+    accept: options.accept ?? false,
   })) as ExitCode;
 }
 
@@ -63,6 +65,7 @@ export function addRunCommand(program: Command, context: Context): void {
     .option('--env <key=value>', 'environment of the command (repeatable)', collect)
     .option('--env-from <variable>', 'passes on an environment variable; no other one is (repeatable)', collect)
     .option('--cwd <dir>', 'folder that the command starts in')
+    .option('--accept', 'accept the tools as they are now, after the server changed them')
     .option('--watch', 'read the policy again when the file changes; one with errors is refused, the old one stays');
   handle<RunOptions>(context, command, (_, options) => run(context, options), { takesTrailing: true });
 }

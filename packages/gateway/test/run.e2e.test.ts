@@ -1,0 +1,81 @@
+// `gatehouse run` over starts: what the first one accepts, what a later one denies, and how a person accepts anew.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, describe, expect, it } from 'vitest';
+import { loadSettings, runStdio } from '../src/index.ts';
+import { SECRET_KEY } from './harness.ts';
+
+const SERVER = `
+const schema = JSON.parse(process.env.SCHEMA);
+const tools = [{ name: 'get_a', description: 'Reads a thing', inputSchema: { type: 'object', properties: schema } }];
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id === undefined) return;
+  const result =
+    method === 'initialize'
+      ? { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 't', version: '1' } }
+      : method === 'tools/list' ? { tools } : { content: [{ type: 'text', text: 'done' }] };
+  process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result }) + '\\n');
+});`;
+
+describe('gatehouse run', () => {
+  const data = mkdtempSync(join(tmpdir(), 'gatehouse-run-test-'));
+  afterAll(() => rmSync(data, { recursive: true, force: true }));
+
+  /** One run: lists the tools, calls one, ends. */
+  async function run(schema: object, accept = false): Promise<{ said: string; answer: string }> {
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const said: string[] = [];
+    const { settings } = loadSettings({ env: {}, flags: { data } });
+    const ended = runStdio({
+      settings,
+      env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
+      watch: false,
+      accept,
+      command: process.execPath,
+      args: ['-e', SERVER],
+      environment: { SCHEMA: JSON.stringify(schema) },
+      stdin,
+      stdout,
+      say: (line) => said.push(line),
+      stop: new Promise(() => {}),
+    });
+    let out = '';
+    stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString('utf8');
+    });
+    const ask = async (id: number, method: string, params: object): Promise<string> => {
+      stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
+      await expect.poll(() => out, { timeout: 20_000 }).toContain(`"id":${id}`);
+      return out.split('\n').find((line) => line.includes(`"id":${id}`)) ?? '';
+    };
+    await ask(1, 'initialize', {
+      protocolVersion: '2025-06-18',
+      capabilities: {},
+      clientInfo: { name: 'x', version: '1' },
+    });
+    await ask(2, 'tools/list', {});
+    const answer = await ask(3, 'tools/call', { name: 'get_a', arguments: {} });
+    stdin.end();
+    expect(await ended).toBe(0);
+    return { said: said.join('\n'), answer };
+  }
+
+  it('[GW-RUN, DEF-QUARANTINE] accepts at its first start, denies what changed, and accepts it anew when told so', async () => {
+    const first = await run({});
+    expect(first.said).toBe('First start of this server: 1 tools accepted: get_a (read).');
+    expect(first.answer).toContain('done');
+    expect(await run({})).toMatchObject({ said: '' });
+
+    const wider = { path: { type: 'string' } };
+    const changed = await run(wider);
+    expect(changed.said).toContain('denied: get_a. To accept them, start with --accept.');
+    expect(changed.answer).toContain('(definition changed)');
+    const anew = await run(wider, true);
+    expect(anew.said).toBe('Accepted anew: get_a.');
+    expect(anew.answer).toContain('done');
+    expect(await run(wider)).toMatchObject({ said: '' });
+  });
+});
