@@ -1,15 +1,9 @@
 // What a client may see and read: lists on any path, results that ask back, resources, prompts, definitions that flip.
-import type { ServerResponse } from 'node:http';
-import type { RecordedRequest, RecordingUpstream } from '@gatehouse/testkit';
+import type { RecordingUpstream } from '@gatehouse/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ADMIN, Harness, type RawClient } from './harness.ts';
+import { answerWith, events, json, type Reply, tool } from './replies.ts';
 
-const tool = (name: string, extra: Record<string, unknown> = {}) => ({
-  name,
-  description: `Tool ${name}`,
-  inputSchema: { type: 'object', properties: {} },
-  ...extra,
-});
 const TOOLS = [tool('get_a'), tool('hidden_b')];
 const POLICY = {
   version: '1',
@@ -20,8 +14,6 @@ const POLICY = {
   tools: { get_a: { limits: [{ counter: 'c', window: 'hour', max: 100_000 }] } },
 };
 const MODERN = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
-
-type Reply = (response: ServerResponse, id: string, request: RecordedRequest) => void;
 
 describe('what may be seen', () => {
   let harness: Harness;
@@ -40,26 +32,7 @@ describe('what may be seen', () => {
   });
   afterAll(() => harness.close());
 
-  const answering = (method: string, reply: Reply): void => {
-    upstream.options.intercept = (request, response) => {
-      if (request.message?.method !== method) return false;
-      reply(response, JSON.stringify(request.message.id), request);
-      return true;
-    };
-  };
-  const json = (
-    response: ServerResponse,
-    text: string | Buffer,
-    status = 200,
-    headers: Record<string, string> = {},
-  ): void => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(text);
-  };
-  const events = (response: ServerResponse, ...data: string[]): void => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.end(data.map((text) => `data: ${text}\n\n`).join(''));
-  };
+  const answering = (method: string, reply: Reply): void => answerWith(upstream, method, reply);
   const modern = (method: string, params: Record<string, unknown>, name?: string) =>
     harness
       .client('rec', client.token)

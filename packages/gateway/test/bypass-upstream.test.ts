@@ -3,16 +3,11 @@
 import type { ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import type { RecordedRequest, RecordingUpstream } from '@gatehouse/testkit';
+import type { RecordingUpstream } from '@gatehouse/testkit';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Harness, type RawClient } from './harness.ts';
+import { answerWith, events, json, type Reply, tool } from './replies.ts';
 
-const tool = (name: string, extra: Record<string, unknown> = {}) => ({
-  name,
-  description: `Tool ${name}`,
-  inputSchema: { type: 'object', properties: {} },
-  ...extra,
-});
 const TOOLS = [tool('get_a'), tool('hidden_b')];
 const POLICY = {
   version: '1',
@@ -22,8 +17,6 @@ const POLICY = {
   prompts: { allow: ['hello'] },
   tools: { get_a: { limits: [{ counter: 'c', window: 'hour', max: 100_000 }] } },
 };
-
-type Reply = (response: ServerResponse, id: string, request: RecordedRequest) => void;
 
 describe('a hostile upstream', () => {
   let harness: Harness;
@@ -43,26 +36,7 @@ describe('a hostile upstream', () => {
   });
   afterAll(() => harness.close());
 
-  const answering = (method: string, reply: Reply): void => {
-    upstream.options.intercept = (request, response) => {
-      if (request.message?.method !== method) return false;
-      reply(response, JSON.stringify(request.message.id), request);
-      return true;
-    };
-  };
-  const json = (
-    response: ServerResponse,
-    text: string | Buffer,
-    status = 200,
-    headers: Record<string, string> = {},
-  ): void => {
-    response.writeHead(status, { 'content-type': 'application/json', ...headers });
-    response.end(text);
-  };
-  const events = (response: ServerResponse, ...data: string[]): void => {
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.end(data.map((text) => `data: ${text}\n\n`).join(''));
-  };
+  const answering = (method: string, reply: Reply): void => answerWith(upstream, method, reply);
   const OK = '"result":{"content":[{"type":"text","text":"ran"}]}}';
   const done = (id: string): string => `{"jsonrpc":"2.0","id":${id},${OK}`;
   /** Posts without a session, and never reads the answer. */
