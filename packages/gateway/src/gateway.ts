@@ -12,6 +12,7 @@ import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
 import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
 import { MemoryCounters } from './limits/memory.ts';
+import { recoverCounters } from './limits/recover.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
@@ -97,10 +98,19 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         keyId: keys.keyId,
       }),
   });
+  const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
+  try {
+    // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
+    if (options.auditDir === undefined) counters.inherit(await recoverCounters(audit.exportLines({}), clock()));
+  } catch (error) {
+    await audit.close();
+    await services.close();
+    throw error;
+  }
   return assemble({
     settings,
     clock,
-    monotonic: options.monotonic ?? (() => performance.now()),
+    counters,
     logger,
     keys,
     startedAt,
@@ -114,7 +124,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
 interface Parts {
   settings: Settings;
   clock: () => number;
-  monotonic: () => number;
+  counters: MemoryCounters;
   logger: Logger;
   keys: SecretKeys;
   startedAt: string;
@@ -127,7 +137,7 @@ interface Parts {
 function assemble({
   settings,
   clock,
-  monotonic,
+  counters,
   logger,
   keys,
   startedAt,
@@ -138,7 +148,6 @@ function assemble({
 }: Parts): Gateway {
   const dataDir = settings.data;
   const metrics = new Metrics((error) => logger.error({ err: error }, 'a fault denied a message'));
-  const counters = new MemoryCounters({ monotonic });
   metrics.observe(audit, counters);
   const upstreams = new Upstreams({
     maxResult: settings.max_result,

@@ -33,6 +33,8 @@ export class MemoryCounters implements Counters {
   readonly #monotonic: () => number;
   readonly #maxCounters: number;
   readonly #entries = new Map<string, Entry>();
+  /** What an earlier process counted, until this one uses the counter. */
+  readonly #inherited = new Map<string, WindowState>();
   readonly #released = new WeakSet<Receipt>();
   #sweeper: Iterator<[string, Entry]> | undefined;
   /** Sliding time is `#base` + the monotonic clock. */
@@ -45,6 +47,11 @@ export class MemoryCounters implements Counters {
   constructor(options: MemoryCountersOptions) {
     this.#monotonic = options.monotonic;
     this.#maxCounters = options.maxCounters ?? 1_000_000;
+  }
+
+  /** Goes on with what an earlier process counted. Before the first reservation. */
+  inherit(states: ReadonlyMap<string, WindowState>): void {
+    for (const [key, state] of states) this.#inherited.set(key, state);
   }
 
   /** @throws Error when the call needs a new counter and there is no room: the caller denies */
@@ -61,7 +68,8 @@ export class MemoryCounters implements Counters {
     for (const charge of charges) {
       let entry = this.#entries.get(charge.key);
       if (entry === undefined) {
-        entry = { charge, state: emptyWindow() };
+        entry = { charge, state: this.#inherited.get(charge.key) ?? emptyWindow() };
+        this.#inherited.delete(charge.key);
         this.#entries.set(charge.key, entry);
       }
       entry.charge = charge;
@@ -103,7 +111,7 @@ export class MemoryCounters implements Counters {
     let first: { charge: Charge; used: number } | undefined;
     let retryAfterMs = 0;
     for (const charge of charges) {
-      const state = this.#entries.get(charge.key)?.state ?? emptyWindow();
+      const state = this.#entries.get(charge.key)?.state ?? this.#inherited.get(charge.key) ?? emptyWindow();
       const look = lookWindow(charge, state, timeOf(charge, times));
       if (look.free) continue;
       first ??= { charge, used: look.used };
