@@ -101,7 +101,16 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
   try {
     // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
-    if (options.auditDir === undefined) counters.inherit(await recoverCounters(audit.exportLines({}), clock()));
+    if (options.auditDir === undefined) {
+      const { states, unreadable } = await recoverCounters(audit.exportLines({}), clock());
+      counters.inherit(states);
+      if (unreadable > 0) {
+        logger.warn(
+          { unreadable },
+          'the audit log has damaged records, whose limits are not counted; run gatehouse audit verify',
+        );
+      }
+    }
   } catch (error) {
     await audit.close();
     await services.close();

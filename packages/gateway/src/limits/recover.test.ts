@@ -42,7 +42,7 @@ async function* each(lines: readonly string[]): AsyncGenerator<string> {
 
 async function restarted(lines: readonly string[], clock: () => number): Promise<MemoryCounters> {
   const counters = new MemoryCounters({ monotonic: clock });
-  counters.inherit(await recoverCounters(each(lines), clock()));
+  counters.inherit((await recoverCounters(each(lines), clock())).states);
   return counters;
 }
 
@@ -87,6 +87,20 @@ describe('counters after a restart', () => {
     const result = counters.reserve([charge('a', 1, 1, 'sliding')], START);
     if (!result.ok) throw new Error('not reserved');
     const late = START + 40 * 86_400_000;
-    expect(await recoverCounters(each([intent('r', START, result.receipt)]), late)).toEqual(new Map());
+    expect((await recoverCounters(each([intent('r', START, result.receipt)]), late)).states).toEqual(new Map());
+  });
+
+  it('[LIM-RESTART] passes over damaged records, counts them, and keeps all others', async () => {
+    const counters = new MemoryCounters({ monotonic: () => START });
+    const result = counters.reserve([charge('a', 9, 2, 'sliding')], START);
+    if (!result.ok) throw new Error('not reserved');
+    const damaged = [
+      '{"kind":"intent","decision":{"limits":[ broken',
+      '{"kind":"intent","decision":{"limits":[null]}}',
+    ];
+    const lines = [...damaged, intent('r', START, result.receipt), '\0\0"limits":[\0'];
+    const { states, unreadable } = await recoverCounters(each(lines), START);
+    expect(unreadable).toBe(3);
+    expect([...states.values()].map((state) => state.units)).toEqual([[2]]);
   });
 });

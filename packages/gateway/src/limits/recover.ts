@@ -17,34 +17,54 @@ interface LimitedRecord {
   decision?: { outcome: string; limits?: { key: string; units: number; slice?: number }[] };
 }
 
+export interface RecoveredCounters {
+  states: Map<string, WindowState>;
+  /** Lines that are damaged, so that what they reserved is not known. */
+  unreadable: number;
+}
+
 /**
- * Reads a whole log, line by line, and keeps only the counters.
+ * Reads a whole log, line by line, and keeps only the counters. A damaged line is counted and passed over: loss of power
+ * may leave one, and it is the verifier's to find, not a reason to stay down.
  * @param lines as the log gives them, in the order they were written
  * @param now milliseconds since the epoch; older records than the longest window are passed over
  */
-export async function recoverCounters(lines: AsyncIterable<string>, now: number): Promise<Map<string, WindowState>> {
+export async function recoverCounters(lines: AsyncIterable<string>, now: number): Promise<RecoveredCounters> {
   const states = new Map<string, WindowState>();
   /** Intents whose outcome has not come yet: only a call that was not sent gives its units back. */
   const open = new Map<string, Reserved[]>();
+  let unreadable = 0;
   for await (const line of lines) {
     // Most records reserve nothing and end nothing: they are not even parsed.
     const reserves = line.includes('"limits":[');
     if (!reserves && (open.size === 0 || !line.includes('"kind":"outcome"'))) continue;
-    const record = JSON.parse(line) as LimitedRecord;
-    if (record.kind === 'outcome') {
-      if (record.decision?.outcome === 'not_sent') {
-        for (const one of open.get(record.request_id) ?? []) giveBack(states, one);
-      }
-      open.delete(record.request_id);
-      continue;
+    try {
+      take(states, open, JSON.parse(line) as LimitedRecord, now - HORIZON_MS);
+    } catch {
+      unreadable += 1;
     }
-    const time = Date.parse(record.time);
-    if (record.kind !== 'intent' || time < now - HORIZON_MS) continue;
-    const reserved = (record.decision?.limits ?? []).filter((one): one is Reserved => one.slice !== undefined);
-    for (const one of reserved) count(states, one, time);
-    open.set(record.request_id, reserved);
   }
-  return states;
+  return { states, unreadable };
+}
+
+function take(
+  states: Map<string, WindowState>,
+  open: Map<string, Reserved[]>,
+  record: LimitedRecord,
+  from: number,
+): void {
+  if (record.kind === 'outcome') {
+    if (record.decision?.outcome === 'not_sent') {
+      for (const one of open.get(record.request_id) ?? []) giveBack(states, one);
+    }
+    open.delete(record.request_id);
+    return;
+  }
+  const time = Date.parse(record.time);
+  if (record.kind !== 'intent' || time < from) return;
+  const reserved = (record.decision?.limits ?? []).filter((one): one is Reserved => one.slice !== undefined);
+  for (const one of reserved) count(states, one, time);
+  open.set(record.request_id, reserved);
 }
 
 function count(states: Map<string, WindowState>, { key, units, slice }: Reserved, time: number): void {
