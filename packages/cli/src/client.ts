@@ -1,6 +1,7 @@
 // One client for every command: the control API over HTTP when a gateway runs, the same API in this process when none does.
 import { existsSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { Context } from './context.ts';
 import { CliError, errorFromAnswer, fromGatewayError, notFound, usageError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
@@ -188,7 +189,7 @@ async function readBody(response: Response): Promise<unknown> {
   const text = await response.text();
   if (text === '') return undefined;
   try {
-    return JSON.parse(text);
+    return parsePlainJson(text);
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 // `<data>/server.json`: where the gateway that runs on a data folder listens. The gateway writes it, other commands read it.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parsePlainJson } from '@gatehouse/wire';
 
 export interface ServerFile {
   pid: number;
@@ -29,7 +30,7 @@ export function writePrivateJson(path: string, value: unknown): void {
 export function readServerFile(dataDir: string): ServerFile | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(readFileSync(serverFilePath(dataDir), 'utf8'));
+    value = parsePlainJson(readFileSync(serverFilePath(dataDir), 'utf8'));
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 // Values of the command line: durations, times, KEY=VALUE pairs, JSON.
 import { usageError } from './errors.ts';
 
@@ -68,7 +69,7 @@ export function parseInteger(text: string, option: string, min: number, max: num
 export function checkJsonObject(text: string, option: string): string {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parsePlainJson(text);
   } catch (error) {
     throw usageError(`${option}: not JSON (${(error as Error).message}). In a shell, put it in single quotes.`);
   }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LineSplitter } from '@gatehouse/net';
 import { parsePolicyText } from '@gatehouse/policy';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { Settings } from './config.ts';
 import { GatehouseError } from './errors.ts';
 import { AUDIT_FOLDER, openGateway } from './gateway.ts';
@@ -283,8 +284,8 @@ class Pins {
       );
     }
     try {
-      const { tools } = JSON.parse(text) as { tools: string[] };
-      return tools.map((tool) => ({ bytes: Buffer.from(tool, 'utf8'), value: JSON.parse(tool) as unknown }));
+      const { tools } = parsePlainJson(text) as { tools: string[] };
+      return tools.map((tool) => ({ bytes: Buffer.from(tool, 'utf8'), value: parsePlainJson(tool) as unknown }));
     } catch {
       throw new GatehouseError(
         'store_unavailable',

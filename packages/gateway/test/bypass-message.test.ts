@@ -24,6 +24,7 @@ const TOOLS = [
   tool('match', { word: text }),
   tool('count', { count: { type: 'integer', default: 1 } }),
   tool('big', { n: { type: 'integer' } }),
+  tool('refund', { order: { type: 'object' } }),
 ];
 const POLICY = {
   version: '1',
@@ -45,6 +46,7 @@ const POLICY = {
     match: { args: { word: { matches: '(a+)+b', required: true } } },
     count: { require: [{ path: 'args.count', op: 'lte', value: 4, missing: 'fail' }] },
     big: { args: { n: { lte: 9007199254740991, required: true } } },
+    refund: { deny_if: [{ path: 'args.order.amount', op: 'gt', value: 100, missing: 'pass' }] },
   },
 };
 describe('messages that try to be two things', () => {
@@ -224,6 +226,14 @@ describe('messages that try to be two things', () => {
     }
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
     expect(upstream.calls()).toHaveLength(0);
+  });
+
+  it('[P2, WIRE-KEYS] an escaped key is the key that it denotes, whatever keys came before it', async () => {
+    const refund = (order: string) => client.post(call(`{"name":"refund","arguments":{"order":${order}}}`));
+    // After the first, V8's JSON.parse reads the key of the second as the first one's: nodejs/node#63785.
+    expect((await refund('{"id":1,"\\\\u0061":0,"note":"x"}')).message?.result?.isError).toBeUndefined();
+    expect((await refund('{"id":1,"\\u0061mount":5000,"note":"x"}')).message?.result?.isError).toBe(true);
+    expect(upstream.calls()).toHaveLength(1);
   });
 
   it('[T27, T30] another case of a name is another, unknown tool; a hidden tool is answered as an unknown one', async () => {

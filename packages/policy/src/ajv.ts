@@ -1,5 +1,6 @@
 /** The gateway's `SchemaCompiler`, on Ajv. The browser brings another: this file is the subpath `ajv`, never the index. */
 import type { JsonValue } from '@gatehouse/wire';
+import { parsePlainJson } from '@gatehouse/wire';
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { argumentMessage, locate, pathAt, undeclaredMessage } from './ajv-messages.ts';
@@ -123,7 +124,7 @@ export const compileSchema: SchemaCompiler = (schema) => {
   const dialect = dialectOf(schema);
   if (!dialect)
     return { ok: false, reason: 'the schema declares a dialect other than JSON Schema 2020-12 or draft-07' };
-  const { $schema: _dialect, ...body } = JSON.parse(text) as Record<string, unknown>;
+  const { $schema: _dialect, ...body } = parsePlainJson(text) as Record<string, unknown>;
   collecting = [];
   try {
     const invalid = metaProblem(body, dialect);

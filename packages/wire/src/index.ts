@@ -16,6 +16,7 @@ export {
 } from './edits.ts';
 export { checkValue, type Message, type ReadOptions, type Reply, readMessage, readReply } from './envelope.ts';
 export { foldKey } from './fold.ts';
+export { parsePlainJson } from './json-text.ts';
 export { arrayItems, type MemberTable, objectMembers } from './members.ts';
 export {
   CLIENT_METHODS,

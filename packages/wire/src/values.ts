@@ -1,3 +1,4 @@
+import { mayHaveEscapedKey, readByMember } from './json-text.ts';
 import { isExactNumber, isNumberText } from './numbers.ts';
 import { decodeBytes, type Span } from './text.ts';
 
@@ -48,10 +49,13 @@ export function readValue(bytes: Uint8Array, span: Span): JsonValue {
 
 /** `JSON.parse` that gives `InexactNumber` where a double would lie. Duplicate keys are not looked for. */
 export function parseJson(text: string): JsonValue {
+  if (mayHaveEscapedKey(text)) return readByMember(text, readNumber) as JsonValue;
   if (!MAY_BE_INEXACT.test(text)) return JSON.parse(text) as JsonValue;
   return parseWithSource(text, (_key, value, context) =>
-    typeof value === 'number' && context.source !== undefined && !isExactNumber(context.source)
-      ? new InexactNumber(context.source)
-      : value,
+    typeof value === 'number' && context.source !== undefined ? readNumber(context.source) : value,
   );
+}
+
+function readNumber(source: string): number | InexactNumber {
+  return isExactNumber(source) ? Number(source) : new InexactNumber(source);
 }

@@ -60,6 +60,19 @@ export function naiveRead(bytes: Uint8Array, maxDepth = 64): Verdict {
   }
 }
 
+/** The value of a JSON text, numbers as doubles. JSON.parse is no oracle here: V8 misreads escaped keys. */
+export function naiveValue(text: string): unknown {
+  return plain(parse(text, 2000));
+}
+
+function plain(node: Node): unknown {
+  if (node.type === 'object') return Object.fromEntries(node.entries.map(([key, inner]) => [key, plain(inner)]));
+  if (node.type === 'array') return node.items.map(plain);
+  if (node.type === 'string') return node.text;
+  if (node.type === 'number') return Number(node.source);
+  return { true: true, false: false, null: null }[node.text];
+}
+
 function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { Command } from 'commander';
 import type { AuditRow, ChangeRow } from '../api-types.ts';
 import { CHANGE_COLUMNS, changeCells, ROW_COLUMNS, rowCells, rowLine, showRecords } from '../audit-view.ts';
@@ -106,11 +107,11 @@ async function tail(context: Context, options: FilterOptions): Promise<undefined
     try {
       for await (const { event, data } of serverSentEvents(stream)) {
         if (event === 'dropped') {
-          const { count } = JSON.parse(data) as { count: number };
+          const { count } = parsePlainJson(data) as { count: number };
           out.warn(`${count} calls came too fast to be shown; the log has them all.`);
           continue;
         }
-        const row = JSON.parse(data) as AuditRow;
+        const row = parsePlainJson(data) as AuditRow;
         if (out.isJson) out.jsonLine(row);
         else out.text(rowLine(row));
       }

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Actor, Gateway, Grant, Transport } from '@gatehouse/gateway';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { Command } from 'commander';
 import { clientLines } from '../client-lines.ts';
 import { type Context, defineCommand, handle } from '../context.ts';
@@ -100,7 +101,7 @@ function keep(file: string, grant: Grant, token: string | undefined): string | u
 function readGrantFile(file: string): GrantFile | undefined {
   if (!existsSync(file)) return undefined;
   try {
-    const value = JSON.parse(readFileSync(file, 'utf8')) as Partial<GrantFile>;
+    const value = parsePlainJson(readFileSync(file, 'utf8')) as Partial<GrantFile>;
     return typeof value.grant === 'string' && typeof value.token === 'string'
       ? { grant: value.grant, token: value.token }
       : undefined;

@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 // Rows out of the records as they are stored, for those who follow live.
 import type { AuditRow } from '../audit/search.ts';
 import { outcomeOf, type StoredRecord } from '../audit/stored-record.ts';
@@ -71,7 +72,7 @@ export class TailRows {
 
   /** The row that this line completes: of a decision, an aggregate, or an outcome with its intent. */
   take(line: string): AuditRow | undefined {
-    const record = JSON.parse(line) as StoredRecord;
+    const record = parsePlainJson(line) as StoredRecord;
     if (record.stream !== 'calls' || record.request_id === undefined) return undefined;
     const row = rowOf(record);
     if (record.kind === 'intent') {

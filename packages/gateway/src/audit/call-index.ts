@@ -1,6 +1,7 @@
 import { closeSync, existsSync, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { parsePlainJson } from '@gatehouse/wire';
 import { MAX_RECORD_BYTES } from './record.ts';
 import { listSegments, readAt, type Segment } from './segments.ts';
 import { outcomeOf, type StoredRecord } from './stored-record.ts';
@@ -157,7 +158,7 @@ export class CallIndex {
   #take(line: string, place: Place): string {
     let record: StoredRecord;
     try {
-      record = JSON.parse(line) as StoredRecord;
+      record = parsePlainJson(line) as StoredRecord;
     } catch {
       return '';
     }

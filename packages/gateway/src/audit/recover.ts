@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { HeadSigner, SignedHead } from './chain.ts';
 import { MAX_RECORD_BYTES, type Stream } from './record.ts';
 import { listSegments, readAt, type Segment } from './segments.ts';
@@ -66,7 +67,7 @@ function namesOf(segment: Segment): string[] {
   try {
     const line = firstLine(segment.path);
     if (line === undefined) return [];
-    const record = JSON.parse(line) as { start?: { chains?: NamedChain[] } };
+    const record = parsePlainJson(line) as { start?: { chains?: NamedChain[] } };
     return (record.start?.chains ?? []).map(key);
   } catch {
     // A start record that cannot be read names nothing: this start then names those chains again.
@@ -92,7 +93,7 @@ function readEnd(segments: readonly Segment[]): FoundChain | undefined {
     torn += found.torn;
     if (!found.line) continue;
     try {
-      const record = JSON.parse(found.line.toString()) as Record<string, unknown>;
+      const record = parsePlainJson(found.line.toString()) as Record<string, unknown>;
       const body = found.line.subarray(0, found.line.length - HASH_MEMBER);
       if (record.hash !== hash('sha256', body) || record.writer !== writer || record.stream !== stream) {
         return damaged;

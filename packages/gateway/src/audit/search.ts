@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { parsePlainJson } from '@gatehouse/wire';
 
 /** What to look for. Everything given must hold. Times are milliseconds since the epoch: `from` ≤ time < `to`. */
 export interface AuditQuery {
@@ -289,7 +290,7 @@ export function searchChanges(
       target: String(row.target),
     };
     if (row.request_id !== null) made.requestId = String(row.request_id);
-    if (line !== undefined) made.record = JSON.parse(line) as Record<string, unknown>;
+    if (line !== undefined) made.record = parsePlainJson(line) as Record<string, unknown>;
     return made;
   });
   return found.cursor === undefined ? { rows } : { rows, cursor: found.cursor };
@@ -306,7 +307,7 @@ export function callsByRequestId(
     .all(requestId, MAX_LIMIT)
     .map((row) => ({
       ...callRow(row),
-      records: read(places(row)).map((line) => JSON.parse(line) as Record<string, unknown>),
+      records: read(places(row)).map((line) => parsePlainJson(line) as Record<string, unknown>),
     }));
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { checkPolicy, type PolicyProblem } from '@gatehouse/policy';
-import { canonicalize, type JsonValue } from '@gatehouse/wire';
+import { canonicalize, type JsonValue, parsePlainJson } from '@gatehouse/wire';
 import { GatehouseError } from '../errors.ts';
 import type { Policy } from '../model.ts';
 import type { Services } from '../services.ts';
@@ -55,7 +55,7 @@ export function policyServices(context: ControlContext): Services['policies'] {
         const version = {
           version: (before?.versions.length ?? 0) + 1,
           // A copy: the caller's object may change later.
-          document: JSON.parse(JSON.stringify(document)) as unknown,
+          document: parsePlainJson(JSON.stringify(document)) as unknown,
           digest,
           createdAt: now,
           createdBy: actor.id,

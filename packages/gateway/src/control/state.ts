@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import { GatehouseError } from '../errors.ts';
 import type { StoreDatabase } from '../store/open.ts';
 import type {
@@ -153,7 +154,7 @@ export async function loadState(db: StoreDatabase, key: SealingKey): Promise<Con
 
 function openCredentials(record: CredentialsRecord, key: SealingKey): OpenCredentials {
   const text = openEnvelope(key, record, credentialsAad(record.serverId, record.kind));
-  return { kind: record.kind, names: record.names, values: JSON.parse(text) as Record<string, string> };
+  return { kind: record.kind, names: record.names, values: parsePlainJson(text) as Record<string, string> };
 }
 
 function notFound(what: string, ref: string, known: readonly string[]): GatehouseError {

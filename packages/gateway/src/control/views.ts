@@ -1,5 +1,6 @@
 // The records as the API and the command line show them: names in place of ids, nothing secret.
 import type { PolicyProblem } from '@gatehouse/policy';
+import { parsePlainJson } from '@gatehouse/wire';
 import { wordDiff } from '../definitions/word-diff.ts';
 import type { Definition, DefinitionChange, Grant, Policy, Server, Token } from '../model.ts';
 import type { DefinitionRecord, GrantRecord, PolicyRecord, ServerRecord, TokenRecord } from '../store/records.ts';
@@ -96,7 +97,7 @@ const decoder = new TextDecoder();
 
 /** The JSON value of a definition's bytes; they were validated when they were taken in. */
 export function parseBytes(bytes: Uint8Array): unknown {
-  return JSON.parse(decoder.decode(bytes));
+  return parsePlainJson(decoder.decode(bytes));
 }
 
 /** Only the members that have a value: absent and `undefined` would differ in JSON and in comparisons. */

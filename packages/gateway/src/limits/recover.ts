@@ -1,5 +1,6 @@
 // Counters after a restart or a crash: what the log's intents reserved, less what was given back (spec: policy §5, audit).
 import type { WindowState } from '@gatehouse/policy';
+import { parsePlainJson } from '@gatehouse/wire';
 
 /** The longest window is a month; one day more covers zones and clocks. */
 const HORIZON_MS = 32 * 86_400_000;
@@ -39,7 +40,7 @@ export async function recoverCounters(lines: AsyncIterable<string>, now: number)
     const reserves = line.includes('"limits":[');
     if (!reserves && (open.size === 0 || !line.includes('"kind":"outcome"'))) continue;
     try {
-      take(states, open, JSON.parse(line) as LimitedRecord, now - HORIZON_MS);
+      take(states, open, parsePlainJson(line) as LimitedRecord, now - HORIZON_MS);
     } catch {
       unreadable += 1;
     }

@@ -1,5 +1,6 @@
 // Session ids of the gateway's own: sealed, so that any process with the key opens them and none stores them (spec: gateway §4).
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { GrantEntry } from '../model.ts';
 
 export interface Session {
@@ -97,7 +98,7 @@ export class Sessions {
     if (!id.startsWith(PREFIX) || id.length > 4_096) return undefined;
     const body = openBytes(this.#key, id.slice(PREFIX.length), AAD);
     if (body === undefined) return undefined;
-    const session = { id, ...(JSON.parse(body.toString('utf8')) as Omit<Session, 'id'>) };
+    const session = { id, ...(parsePlainJson(body.toString('utf8')) as Omit<Session, 'id'>) };
     this.#remember(session);
     return session;
   }

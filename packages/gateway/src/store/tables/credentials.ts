@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { StoreDatabase } from '../open.ts';
 import type { CredentialsRecord } from '../records.ts';
 
@@ -6,7 +7,7 @@ export async function readCredentials(db: StoreDatabase): Promise<CredentialsRec
   return rows.map((row) => ({
     serverId: row.server_id,
     kind: row.kind,
-    names: JSON.parse(row.names) as string[],
+    names: parsePlainJson(row.names) as string[],
     wrappedKey: row.wrapped_key,
     sealed: row.sealed,
     updatedAt: row.updated_at,

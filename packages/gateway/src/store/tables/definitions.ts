@@ -1,4 +1,5 @@
 import type { Classification, ToolClass } from '@gatehouse/classify';
+import { parsePlainJson } from '@gatehouse/wire';
 import type { DefinitionChange, DefinitionState } from '../../model.ts';
 import type { StoreDatabase } from '../open.ts';
 import type { DefinitionRecord } from '../records.ts';
@@ -31,7 +32,7 @@ function fromRow(row: DefinitionsTable): DefinitionRecord {
     state: row.state as DefinitionState,
     class: row.class as ToolClass,
     classOverride: (row.class_override ?? undefined) as ToolClass | undefined,
-    classification: JSON.parse(row.classification) as Classification,
+    classification: parsePlainJson(row.classification) as Classification,
     acceptedDigest: row.accepted_digest ?? undefined,
     acceptedBytes: row.accepted_bytes ?? undefined,
     acceptedAt: row.accepted_at ?? undefined,
@@ -39,7 +40,7 @@ function fromRow(row: DefinitionsTable): DefinitionRecord {
     observedDigest: row.observed_digest,
     observedBytes: row.observed_bytes,
     listedTwice: row.listed_twice === 1,
-    changes: JSON.parse(row.changes) as DefinitionChange[],
+    changes: parsePlainJson(row.changes) as DefinitionChange[],
     firstSeenAt: row.first_seen_at,
   };
 }

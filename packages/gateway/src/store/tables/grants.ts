@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { StoreDatabase } from '../open.ts';
 import type { GrantRecord } from '../records.ts';
 import type { GrantsTable } from '../schema.ts';
@@ -26,8 +27,8 @@ export async function readGrants(db: StoreDatabase): Promise<GrantRecord[]> {
     identityId: row.identity_id,
     serverId: row.server_id,
     policyId: row.policy_id ?? undefined,
-    attributes: JSON.parse(row.attributes) as Record<string, string>,
-    sources: JSON.parse(row.sources) as string[],
+    attributes: parsePlainJson(row.attributes) as Record<string, string>,
+    sources: parsePlainJson(row.sources) as string[],
     createdAt: row.created_at,
     expiresAt: row.expires_at ?? undefined,
     revokedAt: row.revoked_at ?? undefined,

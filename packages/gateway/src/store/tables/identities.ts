@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { StoreDatabase } from '../open.ts';
 import type { IdentityRecord } from '../records.ts';
 import type { IdentitiesTable } from '../schema.ts';
@@ -21,7 +22,7 @@ export async function readIdentities(db: StoreDatabase): Promise<IdentityRecord[
     id: row.id,
     name: row.name,
     kind: row.kind,
-    groups: JSON.parse(row.groups) as string[],
+    groups: parsePlainJson(row.groups) as string[],
     createdAt: row.created_at,
     ...(row.email === null ? {} : { email: row.email }),
     ...(row.owner === null ? {} : { owner: row.owner }),

@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { PolicyVersion } from '../../model.ts';
 import type { StoreDatabase } from '../open.ts';
 
@@ -8,7 +9,7 @@ export async function readPolicyVersions(db: StoreDatabase): Promise<{ policyId:
     policyId: row.policy_id,
     version: {
       version: row.version,
-      document: JSON.parse(row.document) as unknown,
+      document: parsePlainJson(row.document) as unknown,
       digest: row.digest,
       createdAt: row.created_at,
       createdBy: row.created_by,

@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { ServerSettings, Transport } from '../../model.ts';
 import type { StoreDatabase } from '../open.ts';
 import type { ServerRecord } from '../records.ts';
@@ -22,8 +23,8 @@ function fromRow(row: ServersTable): ServerRecord {
     slug: row.slug,
     name: row.name,
     revision: row.revision,
-    transport: JSON.parse(row.transport) as Transport,
-    settings: JSON.parse(row.settings) as ServerSettings,
+    transport: parsePlainJson(row.transport) as Transport,
+    settings: parsePlainJson(row.settings) as ServerSettings,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

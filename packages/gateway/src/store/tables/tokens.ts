@@ -1,3 +1,4 @@
+import { parsePlainJson } from '@gatehouse/wire';
 import type { StoreDatabase } from '../open.ts';
 import type { TokenRecord } from '../records.ts';
 import type { TokensTable } from '../schema.ts';
@@ -27,7 +28,7 @@ export async function readTokens(db: StoreDatabase): Promise<{ token: TokenRecor
       label: row.label,
       hint: row.hint,
       hash: row.hash,
-      grants: JSON.parse(row.grants) as string[],
+      grants: parsePlainJson(row.grants) as string[],
       createdAt: row.created_at,
       expiresAt: row.expires_at ?? undefined,
       revokedAt: row.revoked_at ?? undefined,
