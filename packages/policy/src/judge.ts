@@ -130,7 +130,7 @@ function validate(plan: Plan, call: Call, context: JudgeContext, warnings: strin
   }
   const failing: ArgumentProblem[] = [...foldedKeys(call.arguments, plan.names)];
   if (plan.validate === false && plan.undeclared === 'allow') return invalid(failing);
-  const report = plan.tool.validator.validate(call.arguments);
+  const report = plan.tool.validator.validate(call.arguments, call.plain);
   if (plan.validate === true) failing.push(...report.problems);
   else if (plan.validate === 'warn') warnings.push(...report.problems.map((p) => p.message));
   if (plan.undeclared !== 'allow' && report.undeclared.length > 0) {

@@ -15,8 +15,11 @@ export interface PinnedTool {
 }
 
 export interface ArgumentValidator {
-  /** Never throws on JSON input. `null` for an optional property counts as absent (spec: policy §4). */
-  validate(args: JsonValue): ArgumentReport;
+  /**
+   * Never throws on JSON input. `null` for an optional property counts as absent (spec: policy §4).
+   * @param plain the arguments are known to hold neither null nor inexact numbers, at any depth
+   */
+  validate(args: JsonValue, plain?: boolean): ArgumentReport;
 }
 
 export interface ArgumentReport {
@@ -78,6 +81,8 @@ export interface Call {
   readonly tool: string;
   /** `{}` when the call has none. */
   readonly arguments: JsonValue;
+  /** The arguments are known to hold neither null nor inexact numbers: who read them knows, and saves the search. */
+  readonly plain?: boolean;
 }
 
 export interface JudgeContext {

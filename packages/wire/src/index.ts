@@ -36,4 +36,12 @@ export { type Decimal, isExactNumber, readDecimal } from './numbers.ts';
 export type { Refusal, RefusalCode, RefusalReason } from './refusals.ts';
 export { encodeSse, type SseEvent, type SseFields, SseParser, type SseParserOptions, sseComment } from './sse.ts';
 export { readString, type Span } from './text.ts';
-export { InexactNumber, isJsonObject, type JsonObject, type JsonValue, parseJson, readValue } from './values.ts';
+export {
+  InexactNumber,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  parseJson,
+  readArguments,
+  readValue,
+} from './values.ts';

@@ -9,8 +9,17 @@ const BACKSLASH = 0x5c;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
+/** Keys, ids and names: calling the decoder for them costs more than reading them. */
+const SHORT = 24;
+
 /** Text of validated bytes from `start` to `end`. Throws a TypeError where they are not UTF-8. */
 export function decodeBytes(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start <= SHORT) {
+    let text = '';
+    let at = start;
+    for (; at < end && bytes[at]! < 0x80; at++) text += String.fromCharCode(bytes[at]!);
+    if (at === end) return text;
+  }
   return decoder.decode(bytes.subarray(start, end));
 }
 

@@ -1,3 +1,4 @@
+import type { Message } from './envelope.ts';
 import { mayHaveEscapedKey, readByMember } from './json-text.ts';
 import { isExactNumber, isNumberText } from './numbers.ts';
 import { decodeBytes, type Span } from './text.ts';
@@ -45,6 +46,18 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
  */
 export function readValue(bytes: Uint8Array, span: Span): JsonValue {
   return parseJson(decodeBytes(bytes, span.start, span.end));
+}
+
+/**
+ * The `arguments` of a call that the tokenizer accepted; `{}` where there are none.
+ * `plain`: they hold neither null nor an `InexactNumber`. Where the word stands inside a string it may be false, never true
+ * where they do.
+ */
+export function readArguments(message: Message): { value: JsonValue; plain: boolean } {
+  const span = message.argumentsSpan;
+  if (span === undefined) return { value: {}, plain: true };
+  const text = decodeBytes(message.bytes, span.start, span.end);
+  return { value: parseJson(text), plain: !message.inexactNumbers && !text.includes('null') };
 }
 
 /** `JSON.parse` that gives `InexactNumber` where a double would lie. Duplicate keys are not looked for. */

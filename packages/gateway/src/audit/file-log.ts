@@ -1,8 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
+import type { JsonValue } from '@gatehouse/wire';
 import { headSigner } from './chain.ts';
-import { type ArgumentsDigest, digestArguments, Mac } from './digest.ts';
+import { digestArguments, Mac } from './digest.ts';
 import { foundCsv, foundLines, readLines, streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
 import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
@@ -137,8 +138,8 @@ export class FileAuditLog implements AuditLog {
     await this.#admin.append('admin', checkedSize(adminMembers(record)), 'power');
   }
 
-  digestArguments(args: unknown, canonicalText: string): ArgumentsDigest {
-    return digestArguments(this.#mac, args, canonicalText);
+  digestArguments(args: JsonValue): string {
+    return digestArguments(this.#mac, args);
   }
 
   search(query: AuditQuery): AuditPage {

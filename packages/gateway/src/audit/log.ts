@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VerifyReport } from '@gatehouse/verify';
+import type { JsonValue } from '@gatehouse/wire';
 import type { ArgumentsDigest } from './digest.ts';
 import { FileAuditLog } from './file-log.ts';
 import type { AdminRecord, CallRecord } from './record.ts';
@@ -54,8 +55,8 @@ export interface AuditLog {
   readonly writable: boolean;
   /** Why they are. */
   readonly lastError?: string | undefined;
-  /** What a record may say of arguments; see {@link ArgumentsDigest}. */
-  digestArguments(args: unknown, canonicalText: string): ArgumentsDigest;
+  /** What a record may say of arguments: JSON text of an {@link ArgumentsDigest}. */
+  digestArguments(args: JsonValue): string;
   /** Calls, newest first, those not yet indexed included. @throws AuditQueryError */
   search(query: AuditQuery): AuditPage;
   /** Changes of state, newest first. @throws AuditQueryError */

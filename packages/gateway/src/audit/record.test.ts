@@ -1,15 +1,15 @@
 import { createHmac, createSecretKey } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { canonicalize, type JsonValue } from '@gatehouse/wire';
+import { canonicalize, type JsonValue, parseJson } from '@gatehouse/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { digestArguments, MAX_KEYS, Mac } from './digest.ts';
+import { type ArgumentsDigest, digestArguments, MAX_KEYS, Mac } from './digest.ts';
 import { adminMembers, callMembers } from './record.ts';
 import { denial, intent, testLog } from './testing.ts';
 
 const key = new Mac(createSecretKey(Buffer.alloc(32, 7)));
-const digest = (args: Record<string, JsonValue>) => digestArguments(key, args, canonicalize(args));
+const digest = (args: JsonValue, mac = key) => JSON.parse(digestArguments(mac, args)) as ArgumentsDigest;
 
 describe('records', () => {
   it('[AUD-INJECT] one record is one line of plain JSON, whatever its strings hold', () => {
@@ -38,7 +38,7 @@ describe('records', () => {
         client: 'c',
         source: '::1',
         definition: 'sha256:x',
-        arguments: digest({ a: 1 }),
+        arguments: digestArguments(key, { a: 1 }),
         count: 2,
         detail: { d: 1 },
       }),
@@ -109,17 +109,28 @@ describe('digests of arguments', () => {
   it('[AUD-DIGEST] gives types, lengths and HMACs under the log key; equal values are equal, whatever their order', () => {
     const one = digest({ s: 'héllo', n: 1.5, b: true, z: null, a: [1, 2], o: { y: 1, x: 2 } });
     expect(Object.entries(one.keys).map(([name, of]) => `${name}:${of.type}:${of.length}`)).toEqual([
-      's:string:5',
-      'n:number:undefined',
-      'b:boolean:undefined',
-      'z:null:undefined',
       'a:array:2',
+      'b:boolean:undefined',
+      'n:number:undefined',
       'o:object:2',
+      's:string:5',
+      'z:null:undefined',
     ]);
     expect(one.keys.s!.digest).toBe(createHmac('sha256', Buffer.alloc(32, 7)).update('"héllo"').digest('base64url'));
     expect(digest({ other: { x: 2, y: 1 } }).keys.other!.digest).toBe(one.keys.o!.digest);
-    const otherKey = digestArguments(new Mac(createSecretKey(Buffer.alloc(32, 8))), { s: 'héllo' }, '{"s":"héllo"}');
+    const otherKey = digest({ s: 'héllo' }, new Mac(createSecretKey(Buffer.alloc(32, 8))));
     expect(otherKey.keys.s!.digest).not.toBe(one.keys.s!.digest);
+  });
+
+  it('[AUD-DIGEST] digests the canonical JSON of the whole, whatever the arguments are', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string({ unit: 'grapheme' }), fc.jsonValue({ maxDepth: 2 })), (given) => {
+        const args = parseJson(JSON.stringify(given));
+        const whole = canonicalize(args);
+        expect(digest(args)).toMatchObject({ digest: key.of(whole), length: whole.length });
+      }),
+      { numRuns: 100 },
+    );
   });
 
   it('a caller cannot make a record grow', () => {
@@ -127,14 +138,14 @@ describe('digests of arguments', () => {
     expect([Object.keys(many.keys).length, many.omitted]).toEqual([MAX_KEYS, 1000 - MAX_KEYS]);
     expect(digest({ ['k'.repeat(1000)]: 1 })).toMatchObject({ keys: {}, omitted: 1 });
     expect(Object.keys(digest(JSON.parse('{"__proto__":1}') as Record<string, JsonValue>).keys)).toEqual(['__proto__']);
-    expect(digestArguments(key, null, 'null').keys).toEqual({});
+    expect(digest(null).keys).toEqual({});
   });
 
   it('[P6] no value of an argument stands in any file of the log', async () => {
     const canary = 'canary-7f3a9c51';
     const { log, dir } = await testLog();
     const args = { prompt: canary, nested: { deep: [canary] }, token: `Bearer ${canary}` };
-    await log.append(intent('r1', { arguments: log.digestArguments(args, canonicalize(args)) }), 'power');
+    await log.append(intent('r1', { arguments: log.digestArguments(args) }), 'power');
     log.search({});
     await log.close();
     const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());

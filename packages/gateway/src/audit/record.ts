@@ -1,4 +1,4 @@
-import type { ArgumentsDigest } from './digest.ts';
+import { escapeUnsafe } from './unsafe-text.ts';
 
 /** The two streams of the log (spec: audit). */
 export type Stream = 'calls' | 'admin';
@@ -26,7 +26,7 @@ export interface DecisionRecord {
   /** JSON Pointer into the policy, or a name in brackets; empty or absent for a plain allow. */
   rule?: string;
   message?: string;
-  policy?: { id: string; version: number | string };
+  policy?: { readonly id: string; readonly version: number | string };
   limits?: readonly LimitRecord[];
   approval?: { id: string; approver?: string };
   /** The call's deadline, milliseconds since the epoch. */
@@ -56,8 +56,9 @@ export interface CallRecord {
   requestId: string;
   /** W3C trace id. */
   traceId?: string;
-  grant?: { id: string; label: string };
-  identity?: { id: string; name: string };
+  /** This and `identity` and `decision.policy` may be shared by records, and are not changed once made. */
+  grant?: { readonly id: string; readonly label: string };
+  identity?: { readonly id: string; readonly name: string };
   /** Slug of the server. */
   server?: string;
   session?: string;
@@ -69,7 +70,8 @@ export interface CallRecord {
   tool?: string;
   /** Digest of the pinned definition. */
   definition?: string;
-  arguments?: ArgumentsDigest;
+  /** JSON text, as `digestArguments` makes it. */
+  arguments?: string;
   decision?: DecisionRecord;
   result?: ResultRecord;
   /** Exact number of events that an `aggregate` stands for. */
@@ -90,32 +92,50 @@ export interface AdminRecord {
   requestId?: string;
 }
 
-// JSON leaves DEL, C1 controls, line separators, bidirectional controls and zero-width characters as they are; a
-// terminal, a pager or a log shipper may act on them, so they are escaped: one record is one line, and reads as it is.
-const UNSAFE = /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
-const UNSAFE_ALL = new RegExp(UNSAFE.source, 'g');
+/** A string as JSON text that is safe in a line of the log. */
+const text = (value: string): string => escapeUnsafe(JSON.stringify(value));
 
-/** JSON text with every character escaped that could break a line or deceive a terminal. Such characters stand only
- * inside JSON strings, so the escape is valid anywhere it is applied. */
-export function escapeUnsafe(json: string): string {
-  return UNSAFE.test(json)
-    ? json.replace(UNSAFE_ALL, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-    : json;
+/** Texts of the objects that many records share: grant, identity, policy. They are never changed once made. */
+const shared = new WeakMap<object, string>();
+
+function sharedText(value: object): string {
+  let made = shared.get(value);
+  if (made === undefined) {
+    made = escapeUnsafe(JSON.stringify(value));
+    shared.set(value, made);
+  }
+  return made;
 }
 
-const text = (value: string): string => JSON.stringify(value);
+let lastDeadline = Number.NaN;
+let lastDeadlineText = '';
+
+/** Calls of one millisecond share their deadline. */
+function deadlineText(deadline: number): string {
+  if (deadline !== lastDeadline) {
+    lastDeadlineText = new Date(deadline).toISOString();
+    lastDeadline = deadline;
+  }
+  return lastDeadlineText;
+}
 
 function decisionMember(decision: DecisionRecord): string {
   let out = `,"decision":{"outcome":${text(decision.outcome)}`;
   if (decision.rule) out += `,"rule":${text(decision.rule)}`;
   if (decision.message !== undefined) out += `,"message":${text(decision.message)}`;
-  if (decision.policy) {
-    out += `,"policy":{"id":${text(decision.policy.id)},"version":${JSON.stringify(decision.policy.version)}}`;
-  }
-  if (decision.limits && decision.limits.length > 0) out += `,"limits":${JSON.stringify(decision.limits)}`;
-  if (decision.approval) out += `,"approval":${JSON.stringify(decision.approval)}`;
-  if (decision.deadline !== undefined) out += `,"deadline":"${new Date(decision.deadline).toISOString()}"`;
+  if (decision.policy) out += `,"policy":${sharedText(decision.policy)}`;
+  if (decision.limits && decision.limits.length > 0) out += `,"limits":${limitsText(decision.limits)}`;
+  if (decision.approval) out += `,"approval":${escapeUnsafe(JSON.stringify(decision.approval))}`;
+  if (decision.deadline !== undefined) out += `,"deadline":"${deadlineText(decision.deadline)}"`;
   return `${out}}`;
+}
+
+function limitsText(limits: readonly LimitRecord[]): string {
+  let out = '';
+  for (const { key, units, slice } of limits) {
+    out += `${out === '' ? '[' : ','}{"key":${text(key)},"units":${units}${slice === undefined ? '' : `,"slice":${slice}`}}`;
+  }
+  return `${out}]`;
 }
 
 function resultMember(result: ResultRecord): string {
@@ -137,8 +157,8 @@ function resultMember(result: ResultRecord): string {
 export function callMembers(record: CallRecord): string {
   let out = `,"request_id":${text(record.requestId)}`;
   if (record.traceId !== undefined) out += `,"trace_id":${text(record.traceId)}`;
-  if (record.grant) out += `,"grant":{"id":${text(record.grant.id)},"label":${text(record.grant.label)}}`;
-  if (record.identity) out += `,"identity":{"id":${text(record.identity.id)},"name":${text(record.identity.name)}}`;
+  if (record.grant) out += `,"grant":${sharedText(record.grant)}`;
+  if (record.identity) out += `,"identity":${sharedText(record.identity)}`;
   if (record.server !== undefined) out += `,"server":${text(record.server)}`;
   if (record.session !== undefined) out += `,"session":${text(record.session)}`;
   if (record.client !== undefined) out += `,"client":${text(record.client)}`;
@@ -146,12 +166,12 @@ export function callMembers(record: CallRecord): string {
   if (record.method !== undefined) out += `,"method":${text(record.method)}`;
   if (record.tool !== undefined) out += `,"tool":${text(record.tool)}`;
   if (record.definition !== undefined) out += `,"definition":${text(record.definition)}`;
-  if (record.arguments) out += `,"arguments":${JSON.stringify(record.arguments)}`;
+  if (record.arguments !== undefined) out += `,"arguments":${record.arguments}`;
   if (record.decision) out += decisionMember(record.decision);
   if (record.result) out += resultMember(record.result);
   if (record.count !== undefined) out += `,"count":${JSON.stringify(record.count)}`;
-  if (record.detail) out += `,"detail":${JSON.stringify(record.detail)}`;
-  return escapeUnsafe(out);
+  if (record.detail) out += `,"detail":${escapeUnsafe(JSON.stringify(record.detail))}`;
+  return out;
 }
 
 /**

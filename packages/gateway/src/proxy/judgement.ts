@@ -14,6 +14,7 @@ import {
   type JsonValue,
   type Message,
   objectMembers,
+  readArguments,
   readString,
   readValue,
 } from '@gatehouse/wire';
@@ -98,15 +99,11 @@ function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): 
     return { decision: denial('(task)', reason), toolName: name, read: true };
   }
   const tool = grant.entry.tools.get(name);
-  const args: JsonValue = message.argumentsSpan === undefined ? {} : readValue(message.bytes, message.argumentsSpan);
-  const decision = judge(grant.policy, grant.entry.tools, { tool: name, arguments: args }, context);
-  return {
-    decision,
-    toolName: name,
-    arguments: args,
-    read: tool?.class === 'read',
-    ...(tool === undefined ? {} : { tool }),
-  };
+  const { value: args, plain } = readArguments(message);
+  const decision = judge(grant.policy, grant.entry.tools, { tool: name, arguments: args, plain }, context);
+  const judgement: Judgement = { decision, toolName: name, arguments: args, read: tool?.class === 'read' };
+  if (tool !== undefined) judgement.tool = tool;
+  return judgement;
 }
 
 /** A subscription names the resources it watches; lists that change say nothing of what is in them. */

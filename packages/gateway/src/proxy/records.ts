@@ -1,21 +1,42 @@
 // What the log says of a message (spec: audit). Built on the path of every call, so it holds no more than that.
-import { canonicalize, type Message } from '@gatehouse/wire';
+import type { Message } from '@gatehouse/wire';
 import type { CallRecord, DecisionRecord, LimitRecord, ResultRecord } from '../audit/record.ts';
 import type { Receipt } from '../limits/counters.ts';
+import type { GrantEntry } from '../model.ts';
 import type { CallState } from './call.ts';
 import type { Gate, Inbound } from './gate.ts';
 import type { Judgement } from './judgement.ts';
 import type { Session } from './sessions.ts';
 
+/** What all records of a grant say of it, made once: the log keeps its text for as long as the objects live. */
+interface GrantRecord {
+  readonly grant: { readonly id: string; readonly label: string };
+  readonly identity: { readonly id: string; readonly name: string };
+  readonly policy: { readonly id: string; readonly version: number } | undefined;
+}
+
+const ofGrants = new WeakMap<GrantEntry, GrantRecord>();
+
+function grantRecord(grant: GrantEntry): GrantRecord {
+  let made = ofGrants.get(grant);
+  if (made === undefined) {
+    const { policyName, policyVersion } = grant;
+    made = {
+      grant: { id: grant.id, label: grant.label },
+      identity: { id: grant.identityId, name: grant.identityName },
+      policy: policyName === undefined ? undefined : { id: policyName, version: policyVersion ?? 0 },
+    };
+    ofGrants.set(grant, made);
+  }
+  return made;
+}
+
 export function baseRecord(inbound: Inbound, requestId: string): Omit<CallRecord, 'kind'> {
-  const { grant } = inbound;
-  return {
-    requestId,
-    grant: { id: grant.id, label: grant.label },
-    identity: { id: grant.identityId, name: grant.identityName },
-    server: grant.entry.server.slug,
-    ...(inbound.source === '' ? {} : { source: inbound.source }),
-  };
+  const { grant, identity } = grantRecord(inbound.grant);
+  const { slug } = inbound.grant.entry.server;
+  return inbound.source === ''
+    ? { requestId, grant, identity, server: slug }
+    : { requestId, grant, identity, server: slug, source: inbound.source };
 }
 
 /** The longest method, URI or name that a record and an answer repeat, in characters: a client may send 4 MiB of one. */
@@ -41,7 +62,7 @@ function callRecord(call: CallState, judgement: Judgement): Omit<CallRecord, 'ki
   const subject = call.message.uri ?? (judgement.toolName === undefined ? call.message.name : undefined);
   if (subject !== undefined) record.detail = { subject: clipped(subject) };
   if (judgement.arguments !== undefined) {
-    record.arguments = call.gate.audit.digestArguments(judgement.arguments, canonicalize(judgement.arguments));
+    record.arguments = call.gate.audit.digestArguments(judgement.arguments);
   }
   return record;
 }
@@ -53,12 +74,12 @@ export function sessionLabel(session: Session): string {
 
 function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
   const { decision } = judgement;
-  const { policyName, policyVersion } = call.inbound.grant;
+  const { policy } = grantRecord(call.inbound.grant);
   return {
     outcome: decision.outcome,
     ...(decision.rule === '' ? {} : { rule: decision.rule }),
     ...(decision.outcome === 'deny' ? { message: decision.reason } : {}),
-    ...(policyName === undefined ? {} : { policy: { id: policyName, version: policyVersion ?? 0 } }),
+    ...(policy === undefined ? {} : { policy }),
   };
 }
 
