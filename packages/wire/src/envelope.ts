@@ -1,4 +1,4 @@
-import { knownKeys, type Members, type MemberTable } from './members.ts';
+import { type KnownKeys, knownKeys, type Members, type MemberTable } from './members.ts';
 import { CLIENT_METHODS, META } from './methods.ts';
 import { quote, type Refusal, type RefusalReason, refuse } from './refusals.ts';
 import { decodeBytes, equalsAscii, readString, type Span } from './text.ts';
@@ -124,7 +124,7 @@ export function readMessage(bytes: Uint8Array, options: ReadOptions = {}): Messa
   let argumentsSpan: Span | undefined;
   if (paramsSpan !== undefined) {
     if (params === undefined) return fail('bad_params', paramsSpan, describe('params', paramsSpan, 'an object'));
-    const stranger = known === undefined ? undefined : findStranger(params, meta);
+    const stranger = known === undefined ? undefined : (strangerIn(params, PARAM_KEYS) ?? strangerIn(meta, META_KEYS));
     if (stranger !== undefined) return fail('folded_key', stranger.span, stranger.message);
     const refusal = checkMeta(params, meta, id);
     if (refusal !== undefined) return refusal;
@@ -186,18 +186,12 @@ export function readReply(bytes: Uint8Array, options: ReadOptions = {}): Reply |
   const meta = params?.child('_meta');
   const resultMembers = root.child('result');
   const resultMeta = resultMembers?.child('_meta');
-  for (const [table, keys] of [
-    [params, PARAM_KEYS],
-    [meta, META_KEYS],
-    [resultMembers, RESULT_KEYS],
-    [resultMeta, META_KEYS],
-  ] as const) {
-    const stranger = table?.foldedStranger(keys) ?? -1;
-    if (stranger !== -1) {
-      const span = table!.memberAt(stranger);
-      return refuse('folded_key', span.start, strangerMessage(table!.keyAt(stranger), span), id);
-    }
-  }
+  const stranger =
+    strangerIn(params, PARAM_KEYS) ??
+    strangerIn(meta, META_KEYS) ??
+    strangerIn(resultMembers, RESULT_KEYS) ??
+    strangerIn(resultMeta, META_KEYS);
+  if (stranger !== undefined) return refuse('folded_key', stranger.span.start, stranger.message, id);
   return {
     ok: true,
     side: 'server',
@@ -267,7 +261,7 @@ function readEnvelope(bytes: Uint8Array, tokens: Tokens, fromServer: boolean): E
   }
   if (keyFault !== undefined) return id === undefined ? keyFault.refusal : { ...keyFault.refusal, id };
   const jsonrpc = root.get('jsonrpc');
-  if (jsonrpc === undefined || bytes[jsonrpc.start] !== 0x22 || readString(bytes, jsonrpc) !== '2.0') {
+  if (jsonrpc === undefined || !isVersion(bytes, jsonrpc)) {
     const at = jsonrpc ?? { start, end: start };
     return refuse('bad_jsonrpc', at.start, describe('jsonrpc', at, 'the string "2.0"'), id);
   }
@@ -286,8 +280,16 @@ function readEnvelope(bytes: Uint8Array, tokens: Tokens, fromServer: boolean): E
   }
   if (bytes[methodSpan.start] !== 0x22)
     return refuse('bad_method', methodSpan.start, describe('method', methodSpan, 'a string'), id);
-  const method = readString(bytes, methodSpan);
+  // Nearly every message that costs anything is a call: comparing is cheaper than making the string.
+  const method = equalsAscii(bytes, methodSpan.start, methodSpan.end, '"tools/call"')
+    ? 'tools/call'
+    : readString(bytes, methodSpan);
   return { ok: true, root, id, idKey, method, kind: id === undefined ? 'notification' : 'request' };
+}
+
+function isVersion(bytes: Uint8Array, span: Span): boolean {
+  if (equalsAscii(bytes, span.start, span.end, '"2.0"')) return true;
+  return bytes[span.start] === 0x22 && readString(bytes, span) === '2.0';
 }
 
 /** `undefined` where the id is neither a string nor an integer, or too long. */
@@ -319,14 +321,10 @@ function checkMeta(params: Members, meta: Members | undefined, id: Span | undefi
   return refuse('bad_progress_token', token.start, what, id);
 }
 
-function findStranger(params: Members, meta: Members | undefined): { span: Span; message: string } | undefined {
-  let table = params;
-  let at = params.foldedStranger(PARAM_KEYS);
-  if (at === -1 && meta !== undefined) {
-    table = meta;
-    at = meta.foldedStranger(META_KEYS);
-  }
-  if (at === -1) return undefined;
+/** A member whose key meets one of `known` only after case folding. */
+function strangerIn(table: Members | undefined, known: KnownKeys): { span: Span; message: string } | undefined {
+  const at = table?.foldedStranger(known) ?? -1;
+  if (table === undefined || at === -1) return undefined;
   const span = table.memberAt(at);
   return { span, message: strangerMessage(table.keyAt(at), span) };
 }

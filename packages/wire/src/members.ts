@@ -14,7 +14,7 @@ export interface MemberTable {
 
 /** Above this a Map of keys is made at the first look-up. */
 const LINEAR = 16;
-const FIELDS = 5;
+const FIELDS = 6;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -23,7 +23,8 @@ const COMMA = 0x2c;
 /** A table that the tokenizer fills as it goes. */
 export class Members implements MemberTable {
   readonly bytes: Uint8Array;
-  // keyStart, keyEnd, valueStart, valueEnd, hash per member; the key's range is without quotes.
+  // keyStart, keyEnd, valueStart, valueEnd, hash, plain per member; the key's range is without quotes. Plain (1): ASCII
+  // without escapes, so that other bytes are another key.
   readonly #fields: number[] = [];
   #children: (Members | undefined)[] | undefined;
   #index: Map<string, number> | undefined;
@@ -36,12 +37,20 @@ export class Members implements MemberTable {
     return this.#fields.length / FIELDS;
   }
 
-  add(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, hash: number, child?: Members): void {
+  add(
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    hash: number,
+    plain: boolean,
+    child?: Members,
+  ): void {
     if (child !== undefined) {
       this.#children ??= [];
       this.#children[this.size] = child;
     }
-    this.#fields.push(keyStart, keyEnd, valueStart, valueEnd, hash);
+    this.#fields.push(keyStart, keyEnd, valueStart, valueEnd, hash, plain ? 1 : 0);
   }
 
   get(key: string): Span | undefined {
@@ -75,7 +84,7 @@ export class Members implements MemberTable {
     }
     const fields = this.#fields;
     for (let at = 0; at < fields.length; at += FIELDS) {
-      if (keyEquals(this.bytes, fields[at]!, fields[at + 1]!, key)) return at / FIELDS;
+      if (keyEquals(this.bytes, fields[at]!, fields[at + 1]!, fields[at + 5] === 1, key)) return at / FIELDS;
     }
     return -1;
   }
@@ -103,7 +112,7 @@ export class Members implements MemberTable {
     const fields = this.#fields;
     for (let at = 0; at < fields.length; at += FIELDS) {
       const name = known.get(fields[at + 4]!);
-      if (name !== undefined && !keyEquals(this.bytes, fields[at]!, fields[at + 1]!, name)) {
+      if (name !== undefined && !keyEquals(this.bytes, fields[at]!, fields[at + 1]!, fields[at + 5] === 1, name)) {
         const key = this.keyAt(at / FIELDS);
         if (key !== name && foldKey(key) === foldKey(name)) return at / FIELDS;
       }
@@ -126,14 +135,20 @@ export function knownKeys(keys: readonly string[]): KnownKeys {
 }
 
 /** Compares the raw content of a key with an unescaped key. */
-function keyEquals(bytes: Uint8Array, start: number, end: number, key: string): boolean {
+function keyEquals(bytes: Uint8Array, start: number, end: number, plain: boolean, key: string): boolean {
+  if (plain) return equalsAscii(bytes, start, end, key);
   // Raw content that equals a key with a backslash stands for another key.
   if (equalsAscii(bytes, start, end, key)) return !key.includes('\\');
-  for (let i = start; i < end; i++) {
-    const byte = bytes[i]!;
-    if (byte === BACKSLASH || byte >= 0x80) return readString(bytes, { start: start - 1, end: end + 1 }) === key;
+  return readString(bytes, { start: start - 1, end: end + 1 }) === key;
+}
+
+/** Whether a key is ASCII without escapes. */
+function isPlain(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte === BACKSLASH || byte >= 0x80) return false;
   }
-  return false;
+  return true;
 }
 
 /**
@@ -171,7 +186,7 @@ export function scanMembers(bytes: Uint8Array, span: Span): Members {
     const keyEnd = stringEnd(bytes, at + 1);
     const start = skipSpace(bytes, skipSpace(bytes, keyEnd + 1) + 1);
     const end = skipValue(bytes, start);
-    table.add(at + 1, keyEnd, start, end, 0);
+    table.add(at + 1, keyEnd, start, end, 0, isPlain(bytes, at + 1, keyEnd));
     at = skipSpace(bytes, end);
     if (bytes[at] === COMMA) at = skipSpace(bytes, at + 1);
   }

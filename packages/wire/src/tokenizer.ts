@@ -137,7 +137,8 @@ class Tokenizer {
       const keyEnd = this.#key(keyStart);
       if (keyEnd === -1) return -1;
       const hash = this.#keyHash;
-      if (mode !== ANY) many = guard.note(keyStart, keyEnd, hash, this.#keyPlain, base, many, mode, role === ROOT);
+      const plain = this.#keyPlain;
+      if (mode !== ANY) many = guard.note(keyStart, keyEnd, hash, plain, base, many, mode, role === ROOT);
       at = this.#space(keyEnd + 1);
       if (bytes[at] !== COLON) return this.#syntax(at, 'a colon');
       at = this.#space(at + 1);
@@ -149,7 +150,7 @@ class Tokenizer {
         const inner = this.#childMode(role, mode, keyStart, keyEnd);
         end = this.#value(at, depth + 1, inner, child, child === undefined ? 0 : role === ROOT ? SECTION : META);
         if (role === ROOT) this.#inParams = false;
-        if (end !== -1) table.add(keyStart, keyEnd, at, end, hash, child);
+        if (end !== -1) table.add(keyStart, keyEnd, at, end, hash, plain, child);
       }
       if (end === -1) return -1;
       at = this.#space(end);

@@ -140,7 +140,9 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   // Reserve: all limits of the call in one step, all or none (P4).
   let receipt: Receipt | undefined;
   if (judgement.decision.charges.length > 0) {
-    const result = await reserve(gate, judgement.decision.charges, now);
+    const reserved = reserve(gate, judgement.decision.charges, now);
+    // Counters in memory answer at once, and then nothing waits from the judgement to the intent.
+    const result = reserved instanceof Promise ? await reserved : reserved;
     if (result === undefined) {
       const message = 'The limits of this call cannot be counted, so the call was not made. Try again later.';
       await recordRefusal(gate, inbound, call.requestId, '(limits unavailable)', message, methodOf(call.message));
@@ -194,12 +196,17 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
 }
 
 /** Undefined: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
-async function reserve(gate: Gate, charges: readonly Charge[], now: number): Promise<ReserveResult | undefined> {
+function reserve(
+  gate: Gate,
+  charges: readonly Charge[],
+  now: number,
+): ReserveResult | undefined | Promise<ReserveResult | undefined> {
+  const failed = (error: unknown): undefined => gate.metrics.fault(error) as undefined;
   try {
-    return await gate.counters.reserve(charges, now);
+    const result = gate.counters.reserve(charges, now);
+    return result instanceof Promise ? result.catch(failed) : result;
   } catch (error) {
-    gate.metrics.fault(error);
-    return undefined;
+    return failed(error);
   }
 }
 
