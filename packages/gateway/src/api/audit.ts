@@ -211,20 +211,20 @@ function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuer
 
 export function auditApi({ audit }: ApiDeps) {
   return new OpenAPIHono<ApiEnv>()
-    .openapi(searchRoute, (c) => {
-      const { rows, cursor } = audit.search(queryOf(c.req.valid('query')));
+    .openapi(searchRoute, async (c) => {
+      const { rows, cursor } = await audit.search(queryOf(c.req.valid('query')));
       return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
-    .openapi(recordRoute, (c) => {
+    .openapi(recordRoute, async (c) => {
       const { requestId } = c.req.valid('param');
-      const rows = audit.byRequestId(requestId);
+      const rows = await audit.byRequestId(requestId);
       if (rows.length === 0)
         throw new GatehouseError('not_found', `The log has no call with the request id "${requestId}".`);
       return c.json({ items: rows }, 200);
     })
-    .openapi(changesRoute, (c) => {
+    .openapi(changesRoute, async (c) => {
       const { from, to, ...rest } = c.req.valid('query');
-      const { rows, cursor } = audit.searchAdmin({ ...rest, ...spanOf({ from, to }) });
+      const { rows, cursor } = await audit.searchAdmin({ ...rest, ...spanOf({ from, to }) });
       return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
     .openapi(tailRoute, (c) => {

@@ -1,4 +1,5 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import { parsePlainJson } from '@gatehouse/wire';
 
 /** What to look for. Everything given must hold. Times are milliseconds since the epoch: `from` ≤ time < `to`. */
@@ -112,6 +113,8 @@ type Row = Record<string, SQLOutputValue>;
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
+/** Bytes of records in one page, about. A change may have megabytes of `before` and `after`. */
+const MAX_PAGE_BYTES = 1024 * 1024;
 
 /** Conditions and their values, put together. */
 class Where {
@@ -157,11 +160,14 @@ function decodeCursor(cursor: string): [number, number] {
   return [Number(match[1]), Number(match[2])];
 }
 
+function requestIs(where: Where, requestId: string): void {
+  where.and('request_hash = ? AND request_id = ?', crc32(requestId), requestId);
+}
+
 function callConditions(query: AuditQuery): Where {
   const where = new Where();
   timeRange(where, query);
   const equal: [string, string | undefined][] = [
-    ['request_id', query.requestId],
     ['server', query.server],
     ['tool', query.tool],
     ['outcome', query.outcome],
@@ -169,6 +175,7 @@ function callConditions(query: AuditQuery): Where {
     ['method', query.method],
   ];
   for (const [column, value] of equal) if (value !== undefined) where.and(`${column} = ?`, value);
+  if (query.requestId !== undefined) requestIs(where, query.requestId);
   if (query.grant !== undefined) where.and('(grant_id = ? OR grant_label = ?)', query.grant, query.grant);
   if (query.identity !== undefined) {
     where.and('(identity_id = ? OR identity_name = ?)', query.identity, query.identity);
@@ -225,6 +232,16 @@ function callRow(row: Row): AuditRow {
   return Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)) as unknown as AuditRow;
 }
 
+/** How many rows, one at least, have records that fit into a page. */
+function fitting(rows: readonly Row[]): number {
+  let bytes = 0;
+  const over = rows.findIndex((row) => {
+    bytes += Number(row.length);
+    return bytes > MAX_PAGE_BYTES;
+  });
+  return over < 0 ? rows.length : Math.max(1, over);
+}
+
 /** Rows of a table, newest first, and the cursor behind them. */
 function page(
   db: DatabaseSync,
@@ -240,9 +257,8 @@ function page(
   const rows = db
     .prepare(`SELECT * FROM ${table} ${where.sql} ORDER BY time DESC, id DESC LIMIT ?`)
     .all(...where.values, limit + 1);
-  if (rows.length <= limit) return { rows };
-  const shown = rows.slice(0, limit);
-  return { rows: shown, cursor: encodeCursor(shown.at(-1)!) };
+  const shown = rows.slice(0, Math.min(limit, table === 'changes' ? fitting(rows) : limit));
+  return shown.length === rows.length ? { rows } : { rows: shown, cursor: encodeCursor(shown.at(-1)!) };
 }
 
 const place = (row: Row, prefix = ''): LinePlace | undefined =>
@@ -267,7 +283,7 @@ export function searchCalls(db: DatabaseSync, query: AuditQuery): AuditPage {
 export function searchChanges(
   db: DatabaseSync,
   query: AdminQuery,
-  read: (places: readonly LinePlace[]) => string[],
+  read: (places: readonly LinePlace[]) => readonly string[],
 ): AdminPage {
   const where = new Where();
   timeRange(where, query);
@@ -300,11 +316,13 @@ export function searchChanges(
 export function callsByRequestId(
   db: DatabaseSync,
   requestId: string,
-  read: (places: readonly LinePlace[]) => string[],
+  read: (places: readonly LinePlace[]) => readonly string[],
 ): AuditRow[] {
+  const where = new Where();
+  requestIs(where, requestId);
   return db
-    .prepare('SELECT * FROM calls WHERE request_id = ? ORDER BY time, id LIMIT ?')
-    .all(requestId, MAX_LIMIT)
+    .prepare(`SELECT * FROM calls ${where.sql} ORDER BY time, id LIMIT ?`)
+    .all(...where.values, MAX_LIMIT)
     .map((row) => ({
       ...callRow(row),
       records: read(places(row)).map((line) => parsePlainJson(line) as Record<string, unknown>),
