@@ -3,7 +3,7 @@ import type { AdminRow, AuditQuery, AuditRow } from '../audit/search.ts';
 import { GatehouseError } from '../errors.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { defineRoute, instant, json, listOf, strict } from './route.ts';
-import { streamOfLines, streamOfRows } from './streams.ts';
+import { begun, streamOfLines, streamOfRows } from './streams.ts';
 import { matches, TailRows } from './tail-rows.ts';
 import { verifyReportSchema } from './verify-schema.ts';
 
@@ -245,19 +245,17 @@ export function auditApi({ audit }: ApiDeps) {
       );
       return c.body(stream, 200, headers);
     })
-    .openapi(exportRoute, (c) => {
+    .openapi(exportRoute, async (c) => {
       const { format = 'jsonl', ...query } = c.req.valid('query');
-      const name = `gatehouse-audit.${format}`;
-      const headers = { 'Content-Disposition': `attachment; filename="${name}"` };
-      return format === 'csv'
-        ? c.body(streamOfLines(audit.exportCsv(queryOf(query)), '\r\n'), 200, {
-            'Content-Type': 'text/csv; charset=utf-8',
-            ...headers,
-          })
-        : c.body(streamOfLines(audit.exportLines(queryOf(query)), '\n'), 200, {
-            'Content-Type': 'application/x-ndjson',
-            ...headers,
-          });
+      const headers = {
+        'Content-Type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson',
+        'Content-Disposition': `attachment; filename="gatehouse-audit.${format}"`,
+      };
+      const found = queryOf(query);
+      const lines = format === 'csv' ? audit.exportCsv(found) : audit.exportLines(found);
+      // Nobody reads the body of an answer to HEAD: nothing is opened for it.
+      const body = c.req.method === 'HEAD' ? lines : await begun(lines);
+      return c.body(streamOfLines(body, format === 'csv' ? '\r\n' : '\n'), 200, headers);
     })
     .openapi(verifyRoute, async (c) => c.json(await audit.verify(), 200))
     .openapi(keyRoute, (c) => c.json({ algorithm: 'Ed25519' as const, publicKey: audit.publicKey() }, 200));

@@ -85,7 +85,11 @@ export class CallIndex {
         if (this.#known.get(keyOf(segment)) === Number.POSITIVE_INFINITY) continue;
         const closed = segments[i + 1]?.writer === segment.writer;
         if (!closed && which === 'closed') continue;
-        while (this.#takeBatch(segment, closed) === 'took') yield;
+        // What is added while this goes on belongs to the next time: a building never runs after a busy writer.
+        const size = statSync(segment.path, { throwIfNoEntry: false })?.size;
+        // Cut since; its rows are removed the next time.
+        if (size === undefined) continue;
+        while (this.#takeBatch(segment, closed, size) === 'took') yield;
       }
     }
   }
@@ -153,10 +157,11 @@ export class CallIndex {
     }
   }
 
-  #takeBatch(segment: Segment, closed: boolean): Step {
+  /** @param until size of the segment up to which lines are wanted */
+  #takeBatch(segment: Segment, closed: boolean, until: number): Step {
     const key = keyOf(segment);
     const known = this.#known.get(key);
-    if (!closed && known !== undefined && known >= statSync(segment.path).size) return 'nothing';
+    if (!closed && known !== undefined && known >= until) return 'nothing';
     const fd = openSync(segment.path, 'r');
     try {
       return this.#transaction(() => {

@@ -15,6 +15,8 @@ export function startIndexThread(data: IndexThreadData): Worker {
   return new Worker(WORKER_URL, {
     name: 'audit-index',
     workerData: data,
+    // Node refuses this option for a thread that runs a file.
+    execArgv: process.execArgv.filter((option) => !option.startsWith('--input-type')),
     resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
   });
 }

@@ -171,10 +171,13 @@ describe('search', () => {
     await fill(log);
     tick();
     expect(log.stats().indexLag).toBeGreaterThan(0);
-    await vi.waitFor(() => {
-      tick();
-      expect(log.stats().indexLag).toBe(0);
-    });
+    await vi.waitFor(
+      () => {
+        tick();
+        expect(log.stats().indexLag).toBe(0);
+      },
+      { timeout: 8_000 },
+    );
     await log.close();
   });
 
