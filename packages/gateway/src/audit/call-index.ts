@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { LineBatch, RowWriter } from './call-rows.ts';
+import { IndexNames } from './index-names.ts';
 import { INDEX_FILE, openIndex } from './index-schema.ts';
 import { MAX_RECORD_BYTES, type Stream } from './record.ts';
 import { listSegments, type Segment } from './segments.ts';
@@ -34,6 +35,7 @@ export class CallIndex {
   readonly #dir: string;
   readonly #inode: number;
   readonly db: DatabaseSync;
+  readonly #names: IndexNames;
   readonly #rows: RowWriter;
   readonly #segmentRow: StatementSync;
   readonly #advance: StatementSync;
@@ -47,7 +49,8 @@ export class CallIndex {
     this.#dir = dir;
     this.db = openIndex(dir);
     this.#inode = statSync(join(dir, INDEX_FILE)).ino;
-    this.#rows = new RowWriter(this.db);
+    this.#names = new IndexNames(this.db);
+    this.#rows = new RowWriter(this.db, this.#names);
     this.#segmentRow = this.db.prepare(
       `INSERT INTO segments (stream, name, writer, first_seq) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET position = position RETURNING id, position, records, first_row, done`,
@@ -133,6 +136,7 @@ export class CallIndex {
       const last = Number(row.last_row ?? -1);
       if (first > last) {
         this.db.prepare('DELETE FROM segments WHERE id = ?').run(row.id!);
+        this.#names.removeUnused();
         return true;
       }
       const next = first + FORGET_ROWS;
@@ -147,12 +151,14 @@ export class CallIndex {
   #transaction<T>(work: () => T): T {
     this.db.exec('BEGIN IMMEDIATE');
     try {
+      this.#names.begin();
       const value = work();
       this.db.exec('COMMIT');
       return value;
     } catch (error) {
       // SQLite has rolled back itself after some errors.
       if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      this.#names.drop();
       throw error;
     }
   }

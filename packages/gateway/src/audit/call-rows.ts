@@ -2,13 +2,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import { type CallLine, CallLineReader, callOf, parseLine } from './call-line.ts';
+import type { IndexNames } from './index-names.ts';
 import type { Segment } from './segments.ts';
 import type { StoredRecord } from './stored-record.ts';
 
-const INSERT_CALL = `INSERT INTO calls (time, writer, seq, kind, request_hash, request_id, trace_id, grant_id,
-  grant_label, identity_id, identity_name, server, session, client, source, method, tool, definition, outcome, rule,
-  message, policy, policy_version, status, error_code, is_error, bytes, upstream_ms, count, segment, offset, length,
-  outcome_segment, outcome_offset, outcome_length) VALUES (${Array(35).fill('?').join(', ')})`;
+const INSERT_CALL = `INSERT INTO calls (time, writer, seq, kind, request_hash, request_id, trace_id, grant_name,
+  identity_name, tool_name, session, client, source, method, definition, outcome, rule, message, policy,
+  policy_version, status, error_code, is_error, bytes, upstream_ms, count, segment, offset, length,
+  outcome_segment, outcome_offset, outcome_length) VALUES (${Array(32).fill('?').join(', ')})`;
 const JOIN_OUTCOME = `UPDATE calls SET outcome = ?, status = ?, error_code = ?, is_error = ?, bytes = ?, upstream_ms = ?,
   outcome_segment = ?, outcome_offset = ?, outcome_length = ?
   WHERE id = (SELECT max(id) FROM calls WHERE request_hash = ? AND request_id = ? AND writer = ? AND kind = 'intent')`;
@@ -75,11 +76,13 @@ export class LineBatch {
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 export class RowWriter {
+  readonly #names: IndexNames;
   readonly #insertCall: StatementSync;
   readonly #joinOutcome: StatementSync;
   readonly #insertChange: StatementSync;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, names: IndexNames) {
+    this.#names = names;
     this.#insertCall = db.prepare(INSERT_CALL);
     this.#joinOutcome = db.prepare(JOIN_OUTCOME);
     this.#insertChange = db.prepare(INSERT_CHANGE);
@@ -189,16 +192,13 @@ export class RowWriter {
       crc32(call.requestId),
       call.requestId,
       call.traceId,
-      call.grantId,
-      call.grantLabel,
-      call.identityId,
-      call.identityName,
-      call.server,
+      this.#names.numberOf('grant', call.grantId, call.grantLabel),
+      this.#names.numberOf('identity', call.identityId, call.identityName),
+      this.#names.numberOf('tool', call.server, call.tool),
       call.session,
       call.client,
       call.source,
       call.method,
-      call.tool,
       call.definition,
       call.outcome,
       call.rule,

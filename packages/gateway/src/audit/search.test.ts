@@ -14,11 +14,16 @@ function rows(dir: string): unknown[] {
   const db = new DatabaseSync(join(dir, 'index.db'), { readOnly: true });
   const all = db
     .prepare(
-      'SELECT calls.*, segments.name AS file FROM calls JOIN segments ON segments.id = segment ORDER BY writer, seq',
+      `SELECT calls.*, segments.name AS file, g.key AS grant_id, g.label AS grant_label, i.key AS identity_id,
+       i.label AS identity_label, t.key AS server, t.label AS tool FROM calls JOIN segments ON segments.id = segment
+       LEFT JOIN names g ON g.name_id = grant_name LEFT JOIN names i ON i.name_id = identity_name
+       LEFT JOIN names t ON t.name_id = tool_name ORDER BY calls.writer, seq`,
     )
     .all();
   db.close();
-  return all.map(({ id: _id, segment: _segment, outcome_segment: _other, ...row }) => row);
+  return all.map(
+    ({ id: _id, segment: _s, outcome_segment: _o, grant_name: _g, identity_name: _i, tool_name: _t, ...row }) => row,
+  );
 }
 
 async function fill(log: AuditLog): Promise<void> {
