@@ -70,7 +70,10 @@ export class IndexThread {
     return promise as Promise<JobValue<N>>;
   }
 
-  /** Has the thread close the index, and ends it; takes a second at most. Whoever waits for an answer is refused. */
+  /**
+   * Has the thread close the index, and ends it. Takes a second at most, and two more where SQLite waits for a lock.
+   * Whoever waits for an answer is refused.
+   */
   async close(): Promise<void> {
     const worker = this.#worker;
     const closed = worker && this.run('close', {}, true).catch(() => undefined);

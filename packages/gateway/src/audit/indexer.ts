@@ -112,7 +112,7 @@ export class Indexer {
     }
   }
 
-  /** Ends the thread; takes a second at most. */
+  /** Ends the thread; see {@link IndexThread.close}. Rejects whoever waits. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
