@@ -107,6 +107,26 @@ describe('search', () => {
     await log.close();
   });
 
+  it('[AUD-INDEX-EXACT] finds the whole records of calls that stand behind names of any script', async () => {
+    const { log } = await testLog();
+    const names = ['Ana', 'Bjørn Müller', '李小龍', '🦊 fox', 'quote " and \\ backslash', 'Ω'];
+    for (const [i, name] of names.entries()) {
+      log.enqueue(intent(`r${i}`, { identity: { id: `i${i}`, name } }));
+      log.enqueue(outcome(`r${i}`));
+    }
+    for (const [i, name] of names.entries()) {
+      const [row, ...more] = await log.byRequestId(`r${i}`);
+      expect(more).toEqual([]);
+      expect(row).toMatchObject({ outcome: 'allow', identity: { id: `i${i}`, name } });
+      expect(row?.records).toMatchObject([
+        { kind: 'intent', request_id: `r${i}`, identity: { name } },
+        { kind: 'outcome', request_id: `r${i}` },
+      ]);
+      expect(await found(log, { identity: name })).toEqual([`r${i}`]);
+    }
+    await log.close();
+  });
+
   it('pages through all rows once, also where many have one time', async () => {
     const { log } = await testLog({ clock: () => START });
     for (let i = 0; i < 25; i += 1) log.enqueue(denial(`r${i}`));
