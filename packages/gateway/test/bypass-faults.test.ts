@@ -146,7 +146,7 @@ describe('P5: faults', () => {
   });
 
   async function audited() {
-    const { rows } = harness.gateway.audit.search({ limit: 500 });
+    const { rows } = await harness.gateway.audit.search({ limit: 500 });
     return { rows, total: rows.length };
   }
 
@@ -208,7 +208,7 @@ describe('P5: faults', () => {
     };
     expect((await inTime(client.call('get_a'))).status).toBe(504);
     expect(held()).toBe(before);
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.outcome).toBe('not_sent');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.outcome).toBe('not_sent');
   });
 });
 
@@ -321,7 +321,7 @@ describe('changes while a message is on its way', () => {
     undo();
     expect(status).toBe(500);
     expect([...upstream.calls(), ...elsewhere.calls()]).toHaveLength(0);
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.outcome).toBe('not_sent');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.outcome).toBe('not_sent');
   });
 });
 

@@ -190,7 +190,7 @@ describe('raw HTTP', () => {
     );
     expect(status).toBe(200);
     expect(Object.keys(upstream.calls()[0]?.headers ?? {}).filter((name) => claims.includes(name))).toEqual([]);
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.identity?.name).toBe('ana');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.identity?.name).toBe('ana');
   });
 
   it('[T70, T71, GW-HEADERS] headers that name a tool or an argument do not go on with a message that has no version', async () => {

@@ -168,7 +168,7 @@ describe('a hostile upstream', () => {
     const { text } = await client.call('get_a');
     clearInterval(timer);
     expect(text).toContain('deadline');
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.outcome).toBe('unknown');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.outcome).toBe('unknown');
     expect(harness.gateway.gate.counters.stats().released).toBe(0);
   });
 
@@ -230,7 +230,7 @@ describe('a hostile upstream', () => {
     expect(written).toBeLessThan(600);
     socket.destroy();
     await still(() => written);
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.outcome).toBe('allow');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.outcome).toBe('allow');
   });
 
   it('[T83] a tool’s own error with a page in it passes as the data it is, and marks the outcome', async () => {
@@ -244,7 +244,7 @@ describe('a hostile upstream', () => {
     const { headers, message } = await client.call('get_a');
     expect(headers.get('content-type')).toBe('application/json');
     expect(message?.result?.content?.[0]?.text).toBe(page);
-    const row = harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0];
+    const row = (await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0];
     expect(row?.outcome).toBe('error');
     expect(JSON.stringify(row)).not.toContain('script');
   });

@@ -95,7 +95,7 @@ describe('the path of one call', () => {
     expect(hidden.message?.error?.code).toBe(-32602);
     expect(hidden.text.replace('secret_tool', 'no_such_tool')).toBe(unknown.text);
     expect(upstream.requests).toHaveLength(0);
-    const rules = harness.gateway.audit.search({ limit: 2 }).rows.map((row) => row.rule);
+    const rules = (await harness.gateway.audit.search({ limit: 2 })).rows.map((row) => row.rule);
     expect(rules.sort()).toEqual(['(hidden)', '(unknown tool)']);
   });
 
@@ -117,7 +117,7 @@ describe('the path of one call', () => {
     expect(message?.error?.code).toBe(-32601);
     expect((await client.request('Tools/Call', { name: 'get_thing' })).message?.error?.code).toBe(-32601);
     expect(upstream.requests).toHaveLength(0);
-    expect(harness.gateway.audit.search({ limit: 1 }).rows[0]).toMatchObject({
+    expect((await harness.gateway.audit.search({ limit: 1 })).rows[0]).toMatchObject({
       outcome: 'refuse',
       method: 'Tools/Call',
     });
@@ -212,9 +212,9 @@ describe('the path of one call', () => {
   it('[AUD-INTENT, P3] records an intent before and an outcome after', async () => {
     now += 120_000;
     await client.call('get_thing', { id: 'canary-7f3a' });
-    const row = harness.gateway.audit.search({ tool: 'get_thing', limit: 1 }).rows[0];
+    const row = (await harness.gateway.audit.search({ tool: 'get_thing', limit: 1 })).rows[0];
     expect(row).toMatchObject({ outcome: 'allow', identity: { name: 'ana' }, server: 'rec', tool: 'get_thing' });
-    const lines = harness.gateway.audit.byRequestId(row?.requestId ?? '').flatMap((found) => JSON.stringify(found));
+    const lines = (await harness.gateway.audit.byRequestId(row?.requestId ?? '')).map((found) => JSON.stringify(found));
     expect(lines.join('\n')).not.toContain('canary-7f3a');
   });
 

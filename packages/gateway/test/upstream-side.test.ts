@@ -175,7 +175,7 @@ describe('upstreams that fail', () => {
       expect(status).toBe(502);
       expect(message?.error?.message).toContain('could not be used');
     }
-    const rows = harness.gateway.audit.search({ tool: 'get_a' }).rows;
+    const rows = (await harness.gateway.audit.search({ tool: 'get_a' })).rows;
     expect(rows.map((row) => row.outcome)).toEqual(Array.from({ length: 5 }, () => 'not_sent'));
   });
 
@@ -189,7 +189,7 @@ describe('upstreams that fail', () => {
     expect((await client.call('get_a')).status).toBe(502);
     expect((await client.call('get_a')).message?.result?.isError).toBe(true);
     expect(upstream.calls('get_a')).toHaveLength(2);
-    const outcomes = harness.gateway.audit.search({ tool: 'get_a' }).rows.map((row) => row.outcome);
+    const outcomes = (await harness.gateway.audit.search({ tool: 'get_a' })).rows.map((row) => row.outcome);
     expect(outcomes).toEqual(['deny', 'unknown', 'unknown']);
   });
 

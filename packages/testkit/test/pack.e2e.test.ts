@@ -98,6 +98,10 @@ describe('the published package', () => {
 
     const second = await sandbox.start(gatehouse(), ['serve', ...place]);
     expect((await use(second, 'flux_list_models', {}, token)).isError).not.toBe(true);
+    // The search runs in a thread, which has a file of its own in the package.
+    const found = await sandbox.run(gatehouse(), ['audit', 'search', '--data', sandbox.path('data')]);
+    expect(found.code, found.stderr).toBe(0);
+    expect(found.stdout).toContain('flux_list_models');
     await second.stop('SIGTERM');
     expect(sandbox.leftovers()).toEqual([]);
   });

@@ -14,51 +14,71 @@ const MAX_DEPTH = 1100;
  * bigints, class instances, cycles.
  */
 export function canonicalize(value: JsonValue): string {
-  return write(value, 0, '$');
+  where.length = 0;
+  return write(value, 0);
 }
 
-function write(value: unknown, depth: number, path: string): string {
+/** Keys and indexes from the root to the value being written, for the message of a refusal. */
+const where: (string | number)[] = [];
+
+function write(value: unknown, depth: number): string {
   switch (typeof value) {
     case 'string':
-      return writeString(value, path);
+      return writeString(value);
     case 'boolean':
       return value ? 'true' : 'false';
     case 'number':
-      if (!Number.isFinite(value)) throw refusal(path, `${value} is not a JSON number`);
+      if (!Number.isFinite(value)) throw refusal(`${value} is not a JSON number`);
       return String(value);
     case 'object':
       break;
     default:
-      throw refusal(path, `${typeof value} is not a JSON value`);
+      throw refusal(`${typeof value} is not a JSON value`);
   }
   if (value === null) return 'null';
   if (value instanceof InexactNumber) return writeDecimal(readDecimal(value.source));
-  if (depth >= MAX_DEPTH) throw refusal(path.slice(0, 200), `nested deeper than ${MAX_DEPTH}, or a cycle`);
+  if (depth >= MAX_DEPTH) throw refusal(`nested deeper than ${MAX_DEPTH}, or a cycle`);
   if (Array.isArray(value)) {
-    const items: string[] = [];
+    let items = '';
     // By index: `map` would skip holes instead of refusing them.
-    for (let i = 0; i < value.length; i++) items.push(write(value[i], depth + 1, `${path}[${i}]`));
-    return `[${items.join(',')}]`;
+    for (let i = 0; i < value.length; i++) {
+      where.push(i);
+      items += i === 0 ? write(value[i], depth + 1) : `,${write(value[i], depth + 1)}`;
+      where.pop();
+    }
+    return `[${items}]`;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) throw refusal(path, 'not a plain object');
+  if (prototype !== Object.prototype && prototype !== null) throw refusal('not a plain object');
   const object = value as Record<string, unknown>;
-  const members = Object.keys(object)
-    .sort(byUnits)
-    .map((key) => `${writeString(key, path)}:${write(object[key], depth + 1, `${path}.${key}`)}`);
-  return `{${members.join(',')}}`;
+  let members = '';
+  for (const key of sortedKeys(object)) {
+    where.push(key);
+    members += `${members === '' ? '' : ','}${writeString(key)}:${write(object[key], depth + 1)}`;
+    where.pop();
+  }
+  return `{${members}}`;
 }
 
 /** RFC 8785 §3.2.3: by UTF-16 code units, which is how ECMAScript compares strings. */
+function sortedKeys(object: Record<string, unknown>): string[] {
+  const keys = Object.keys(object);
+  for (let i = 1; i < keys.length; i++) {
+    if ((keys[i - 1] as string) > (keys[i] as string)) return keys.sort(byUnits);
+  }
+  return keys;
+}
+
 function byUnits(a: string, b: string): number {
   return a < b ? -1 : 1;
 }
 
-function writeString(text: string, path: string): string {
-  if (!text.isWellFormed()) throw refusal(path, 'a string with a lone surrogate has no UTF-8 form');
+function writeString(text: string): string {
+  if (!text.isWellFormed()) throw refusal('a string with a lone surrogate has no UTF-8 form');
   return JSON.stringify(text);
 }
 
-function refusal(path: string, what: string): TypeError {
-  return new TypeError(`cannot be written as canonical JSON at ${path}: ${what}`);
+function refusal(what: string): TypeError {
+  const path = where.map((step) => (typeof step === 'number' ? `[${step}]` : `.${step}`)).join('');
+  return new TypeError(`cannot be written as canonical JSON at $${path.slice(0, 200)}: ${what}`);
 }

@@ -1,3 +1,5 @@
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADMIN_TOKEN, fillTestApi, NOW, openTestApi, type TestApi } from './testing.ts';
 
@@ -86,6 +88,28 @@ describe('audit records', () => {
     const csv = await api.call('GET', '/audit/export?format=csv');
     expect(csv.headers.get('content-disposition')).toContain('gatehouse-audit.csv');
     expect(csv.text.split('\r\n')).toHaveLength(4);
+  });
+
+  it('[AUD-INDEX-THREAD] that cannot be searched answer 503 with the reason, an export too, and calls go on', async () => {
+    const broken = await openTestApi();
+    try {
+      const folder = join(broken.dir, 'audit');
+      for (const suffix of ['', '-wal', '-shm']) rmSync(join(folder, `index.db${suffix}`), { force: true });
+      mkdirSync(join(folder, 'index.db'));
+      const paths = ['records', 'records/x', 'changes', 'export?outcome=deny', 'export?format=csv'];
+      for (const path of paths) {
+        const { status, body } = await broken.call('GET', `/audit/${path}`);
+        expect([status, body.code], path).toEqual([503, 'audit_unavailable']);
+        expect(body.detail).toContain('EISDIR');
+      }
+      expect((await broken.call('GET', '/why?requestId=x')).status).toBe(503);
+      expect((await broken.call('GET', '/audit/export')).text).toContain('"kind":"start"');
+      await broken.audit.append({ kind: 'intent', requestId: 'on' }, 'process');
+      rmdirSync(join(folder, 'index.db'));
+      expect(ids(await broken.call('GET', '/audit/records'))).toEqual(['on']);
+    } finally {
+      await broken.close();
+    }
   });
 
   it('are verified, and the key is there for others to verify them', async () => {

@@ -3,7 +3,7 @@ import type { AdminRow, AuditQuery, AuditRow } from '../audit/search.ts';
 import { GatehouseError } from '../errors.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { defineRoute, instant, json, listOf, strict } from './route.ts';
-import { streamOfLines, streamOfRows } from './streams.ts';
+import { begun, streamOfLines, streamOfRows } from './streams.ts';
 import { matches, TailRows } from './tail-rows.ts';
 import { verifyReportSchema } from './verify-schema.ts';
 
@@ -211,20 +211,20 @@ function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuer
 
 export function auditApi({ audit }: ApiDeps) {
   return new OpenAPIHono<ApiEnv>()
-    .openapi(searchRoute, (c) => {
-      const { rows, cursor } = audit.search(queryOf(c.req.valid('query')));
+    .openapi(searchRoute, async (c) => {
+      const { rows, cursor } = await audit.search(queryOf(c.req.valid('query')));
       return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
-    .openapi(recordRoute, (c) => {
+    .openapi(recordRoute, async (c) => {
       const { requestId } = c.req.valid('param');
-      const rows = audit.byRequestId(requestId);
+      const rows = await audit.byRequestId(requestId);
       if (rows.length === 0)
         throw new GatehouseError('not_found', `The log has no call with the request id "${requestId}".`);
       return c.json({ items: rows }, 200);
     })
-    .openapi(changesRoute, (c) => {
+    .openapi(changesRoute, async (c) => {
       const { from, to, ...rest } = c.req.valid('query');
-      const { rows, cursor } = audit.searchAdmin({ ...rest, ...spanOf({ from, to }) });
+      const { rows, cursor } = await audit.searchAdmin({ ...rest, ...spanOf({ from, to }) });
       return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
     .openapi(tailRoute, (c) => {
@@ -245,19 +245,17 @@ export function auditApi({ audit }: ApiDeps) {
       );
       return c.body(stream, 200, headers);
     })
-    .openapi(exportRoute, (c) => {
+    .openapi(exportRoute, async (c) => {
       const { format = 'jsonl', ...query } = c.req.valid('query');
-      const name = `gatehouse-audit.${format}`;
-      const headers = { 'Content-Disposition': `attachment; filename="${name}"` };
-      return format === 'csv'
-        ? c.body(streamOfLines(audit.exportCsv(queryOf(query)), '\r\n'), 200, {
-            'Content-Type': 'text/csv; charset=utf-8',
-            ...headers,
-          })
-        : c.body(streamOfLines(audit.exportLines(queryOf(query)), '\n'), 200, {
-            'Content-Type': 'application/x-ndjson',
-            ...headers,
-          });
+      const headers = {
+        'Content-Type': format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson',
+        'Content-Disposition': `attachment; filename="gatehouse-audit.${format}"`,
+      };
+      const found = queryOf(query);
+      const lines = format === 'csv' ? audit.exportCsv(found) : audit.exportLines(found);
+      // Nobody reads the body of an answer to HEAD: nothing is opened for it.
+      const body = c.req.method === 'HEAD' ? lines : await begun(lines);
+      return c.body(streamOfLines(body, format === 'csv' ? '\r\n' : '\n'), 200, headers);
     })
     .openapi(verifyRoute, async (c) => c.json(await audit.verify(), 200))
     .openapi(keyRoute, (c) => c.json({ algorithm: 'Ed25519' as const, publicKey: audit.publicKey() }, 200));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditRow } from '../audit/search.ts';
-import { streamOfLines, streamOfRows } from './streams.ts';
+import { begun, streamOfLines, streamOfRows } from './streams.ts';
 
 const row = (requestId: string): AuditRow => ({
   time: 0,
@@ -34,6 +34,27 @@ describe('streamOfLines', () => {
     expect(state.made).toBeLessThan(50_000);
     await reader.cancel();
     expect(state.ended).toBe(true);
+  });
+});
+
+describe('begun', () => {
+  it('reads the first line at once, leaves the rest, and passes on the end and a failure', async () => {
+    const state = { made: 0, ended: false };
+    const lines = await begun(numbers(3, state));
+    expect(state.made).toBe(1);
+    expect(await Array.fromAsync(lines)).toEqual(['line 0', 'line 1', 'line 2']);
+    const left = { made: 0, ended: false };
+    for await (const line of await begun(numbers(3, left))) {
+      expect(line).toBe('line 0');
+      break;
+    }
+    expect(left).toEqual({ made: 1, ended: true });
+    expect(await Array.fromAsync(await begun(numbers(0, { made: 0, ended: false })))).toEqual([]);
+    const failing = async function* (): AsyncGenerator<string> {
+      yield* [];
+      throw new Error('no index');
+    };
+    await expect(begun(failing())).rejects.toThrow('no index');
   });
 });
 

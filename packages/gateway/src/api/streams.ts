@@ -9,6 +9,24 @@ const CHUNK_CHARACTERS = 64 * 1024;
 
 const encoder = new TextEncoder();
 
+/** The same lines, the first of them read already: what fails before it still gets an answer of its own. */
+export async function begun(lines: AsyncIterable<string>): Promise<AsyncIterable<string>> {
+  const iterator = lines[Symbol.asyncIterator]();
+  let first: IteratorResult<string> | undefined = await iterator.next();
+  const rest: AsyncIterator<string> = {
+    async next() {
+      const next = first ?? (await iterator.next());
+      first = undefined;
+      return next;
+    },
+    async return() {
+      await iterator.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => rest };
+}
+
 /** Lines as one stream, read only as fast as they are taken; the source is ended when the reader goes. */
 export function streamOfLines(lines: AsyncIterable<string>, lineEnd: '\n' | '\r\n'): ReadableStream<Uint8Array> {
   const iterator = lines[Symbol.asyncIterator]();

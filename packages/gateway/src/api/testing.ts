@@ -25,6 +25,8 @@ export interface Answer {
 }
 
 export interface TestApi {
+  /** Its data folder. */
+  dir: string;
   app: ApiApp;
   services: Services;
   audit: AuditLog;
@@ -163,6 +165,7 @@ export async function openTestApi(): Promise<TestApi> {
   });
   const check = new AnswerCheck((await (await app.request('/api/v1/openapi.json')).json()) as ApiDocument);
   return {
+    dir,
     app,
     services,
     audit,

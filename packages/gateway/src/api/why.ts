@@ -60,8 +60,8 @@ function recordedPolicy(services: Services, row: AuditRow): RecordedPolicy | und
   return { name: policy.name, version, document: then?.document, currentVersion: policy.version };
 }
 
-function aboutRecord({ audit, services }: ApiDeps, requestId: string): Answer {
-  const record = audit.byRequestId(requestId)[0];
+async function aboutRecord({ audit, services }: ApiDeps, requestId: string): Promise<Answer> {
+  const [record] = await audit.byRequestId(requestId);
   if (record === undefined) {
     throw new GatehouseError(
       'not_found',
@@ -88,7 +88,7 @@ export function whyApi(deps: ApiDeps) {
   return new OpenAPIHono<ApiEnv>().openapi(whyRoute, async (c) => {
     const { requestId, tool, grant } = c.req.valid('query');
     if (requestId !== undefined && tool === undefined && grant === undefined)
-      return c.json(aboutRecord(deps, requestId), 200);
+      return c.json(await aboutRecord(deps, requestId), 200);
     if (requestId === undefined && tool !== undefined && grant !== undefined)
       return c.json(await aboutProspect(deps, tool, grant), 200);
     throw new GatehouseError('invalid_input', 'Ask about one call, or about one tool with one grant.', [

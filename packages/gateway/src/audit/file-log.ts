@@ -1,10 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
-import type { DatabaseSync } from 'node:sqlite';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
 import type { JsonValue } from '@gatehouse/wire';
 import { headSigner } from './chain.ts';
 import { digestArguments, Mac } from './digest.ts';
-import { foundCsv, foundLines, readLines, streamLines } from './export.ts';
+import { streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
 import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
 import {
@@ -17,16 +16,7 @@ import {
 } from './record.ts';
 import { firstRecords, surveyChains } from './recover.ts';
 import { unrefTimers } from './schedule.ts';
-import {
-  type AdminPage,
-  type AdminQuery,
-  type AuditPage,
-  type AuditQuery,
-  type AuditRow,
-  callsByRequestId,
-  searchCalls,
-  searchChanges,
-} from './search.ts';
+import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import { listSegments, makeStreamFolder, nodeFiles, WRITER_ID } from './segments.ts';
 import { type Durability, type StoredLine, StreamWriter } from './stream-writer.ts';
 
@@ -65,7 +55,13 @@ export class FileAuditLog implements AuditLog {
     this.#signer = headSigner(signingSeed, keyId);
     this.#mac = new Mac(createSecretKey(hmacKey));
     const schedule = options.schedule ?? unrefTimers;
-    this.#indexer = new Indexer(dir, schedule);
+    this.#indexer = new Indexer({
+      dir,
+      writer,
+      schedule,
+      segments: () => this.#calls.segments + this.#admin.segments,
+      behindCalls: options.indexBehindCalls ?? true,
+    });
     for (const stream of STREAMS) {
       makeStreamFolder(dir, stream);
       if (listSegments(dir, stream).some((segment) => segment.writer === writer)) {
@@ -142,18 +138,19 @@ export class FileAuditLog implements AuditLog {
     return digestArguments(this.#mac, args);
   }
 
-  search(query: AuditQuery): AuditPage {
-    return searchCalls(this.#database(), query);
+  search(query: AuditQuery): Promise<AuditPage> {
+    this.#flush();
+    return this.#indexer.search(query);
   }
 
-  searchAdmin(query: AdminQuery): AdminPage {
-    const db = this.#database();
-    return searchChanges(db, query, (places) => readLines(this.#dir, db, places));
+  searchAdmin(query: AdminQuery): Promise<AdminPage> {
+    this.#flush();
+    return this.#indexer.changes(query);
   }
 
-  byRequestId(id: string): AuditRow[] {
-    const db = this.#database();
-    return callsByRequestId(db, id, (places) => readLines(this.#dir, db, places));
+  byRequestId(id: string): Promise<AuditRow[]> {
+    this.#flush();
+    return this.#indexer.request(id);
   }
 
   tail(listener: (stored: StoredLine) => void): () => void {
@@ -162,16 +159,17 @@ export class FileAuditLog implements AuditLog {
   }
 
   async *exportLines(query: AuditQuery): AsyncGenerator<string> {
+    this.#flush();
     if (isFiltered(query)) {
-      yield* foundLines(this.#dir, this.#database(), query);
+      yield* this.#indexer.export(query, 'jsonl');
       return;
     }
-    this.#flush();
     for (const stream of STREAMS) yield* streamLines(this.#dir, stream);
   }
 
   async *exportCsv(query: AuditQuery): AsyncGenerator<string> {
-    yield* foundCsv(this.#database(), query);
+    this.#flush();
+    yield* this.#indexer.export(query, 'csv');
   }
 
   async verify(): Promise<VerifyReport> {
@@ -188,17 +186,18 @@ export class FileAuditLog implements AuditLog {
     if (this.#closed) return;
     this.#closed = true;
     const closed = await Promise.allSettled([this.#calls.close(), this.#admin.close()]);
-    this.#indexer.close();
+    await this.#indexer.close();
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
   stats(): AuditStats {
+    const records = this.#calls.records + this.#admin.records;
     const made: AuditStats = {
-      records: this.#calls.records + this.#admin.records,
+      records,
       queueDepth: this.#calls.queueDepth + this.#admin.queueDepth,
       segments: this.#calls.segments + this.#admin.segments,
       lastHeadSeq: this.#calls.lastHeadSeq,
-      indexLag: this.#indexer.lag,
+      indexLag: Math.max(0, records - this.#indexer.indexed),
       dropped: this.#calls.dropped + this.#admin.dropped,
     };
     if (this.#indexer.error !== undefined) made.indexError = this.#indexer.error;
@@ -224,12 +223,6 @@ export class FileAuditLog implements AuditLog {
 
   #flush(): void {
     for (const writer of [this.#calls, this.#admin]) writer.flush();
-  }
-
-  /** The index with everything in it that was stored or waits to be. */
-  #database(): DatabaseSync {
-    this.#flush();
-    return this.#indexer.caughtUp().db;
   }
 }
 

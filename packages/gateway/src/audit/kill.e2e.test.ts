@@ -64,7 +64,7 @@ describe('a process that is killed', () => {
     }
     expect(acknowledged.length).toBeGreaterThan(1200);
     expect(acknowledged.filter((id) => !recorded.has(id))).toEqual([]);
-    expect(log.search({ limit: 1000 }).rows).toHaveLength(1000);
+    expect((await log.search({ limit: 1000 })).rows).toHaveLength(1000);
     await log.close();
     const report = await verifyAuditLog({ dir, publicKeys: [{ publicKey: log.publicKey() }] });
     expect(report).toMatchObject({ ok: true, unproven: 0 });

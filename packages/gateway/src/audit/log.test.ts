@@ -194,7 +194,7 @@ describe('heads and segments', () => {
   it('[P6] keeps files and folders to their owner', async () => {
     const { log, dir } = await testLog();
     expect(statSync(join(dir, 'calls')).mode & 0o777).toBe(0o700);
-    log.search({});
+    await log.search({});
     for (const name of [join('calls', segments(dir)[0]!), 'index.db', 'index.db-wal']) {
       expect(statSync(join(dir, name)).mode & 0o777, name).toBe(0o600);
     }
@@ -302,10 +302,10 @@ describe('admin, tail, export', () => {
       before: null,
       after: { label: 'x' },
     });
-    expect(log.searchAdmin({ action: 'grant.create' }).rows).toMatchObject([
+    expect((await log.searchAdmin({ action: 'grant.create' })).rows).toMatchObject([
       { target: 'g1', actor: { id: 'me' }, record: { after: { label: 'x' } } },
     ]);
-    expect(log.searchAdmin({ target: 'g2' }).rows).toEqual([]);
+    expect((await log.searchAdmin({ target: 'g2' })).rows).toEqual([]);
     await log.close();
   });
 

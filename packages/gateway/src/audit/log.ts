@@ -57,12 +57,15 @@ export interface AuditLog {
   readonly lastError?: string | undefined;
   /** What a record may say of arguments: JSON text of an {@link ArgumentsDigest}. */
   digestArguments(args: JsonValue): string;
-  /** Calls, newest first, those not yet indexed included. @throws AuditQueryError */
-  search(query: AuditQuery): AuditPage;
-  /** Changes of state, newest first. @throws AuditQueryError */
-  searchAdmin(query: AdminQuery): AdminPage;
-  /** The calls of a request id with their whole records. */
-  byRequestId(id: string): AuditRow[];
+  /**
+   * Calls, newest first, those not yet indexed included.
+   * @throws AuditQueryError, and AuditUnavailableError when the search index does not work (as rejections)
+   */
+  search(query: AuditQuery): Promise<AuditPage>;
+  /** Changes of state, newest first; a page of long records may end before its limit. Rejects as `search` does. */
+  searchAdmin(query: AdminQuery): Promise<AdminPage>;
+  /** The calls of a request id with their whole records. Rejects as `search` does. */
+  byRequestId(id: string): Promise<AuditRow[]>;
   /** Calls `listener` with each record that this process stores from now on; returns what ends it. */
   tail(listener: (stored: StoredLine) => void): () => void;
   /**
@@ -100,6 +103,8 @@ export interface AuditLogOptions {
   headEvery?: number;
   /** Milliseconds without a record before a head is made; default 1000. */
   idleHeadMs?: number;
+  /** The index takes in what is stored while calls come; false: only when it is searched. Default true. */
+  indexBehindCalls?: boolean;
   /** File operations, for fault tests. */
   fs?: Partial<SegmentFiles>;
   /** Timers, for tests. */

@@ -146,7 +146,7 @@ describe('digests of arguments', () => {
     const { log, dir } = await testLog();
     const args = { prompt: canary, nested: { deep: [canary] }, token: `Bearer ${canary}` };
     await log.append(intent('r1', { arguments: log.digestArguments(args) }), 'power');
-    log.search({});
+    await log.search({});
     await log.close();
     const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
     expect(files.length).toBeGreaterThan(2);

@@ -1,23 +1,29 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { csvCell } from './export.ts';
 import type { AuditLog, AuditQuery } from './log.ts';
 import { denial, intent, outcome, START, testFolder, testLog } from './testing.ts';
 
-const found = (log: AuditLog, query: AuditQuery): string[] => log.search(query).rows.map((row) => row.requestId);
+const found = async (log: AuditLog, query: AuditQuery): Promise<string[]> =>
+  (await log.search(query)).rows.map((row) => row.requestId);
 
 /** Rows of the index without what depends on the order of building. */
 function rows(dir: string): unknown[] {
   const db = new DatabaseSync(join(dir, 'index.db'), { readOnly: true });
   const all = db
     .prepare(
-      'SELECT calls.*, segments.name AS file FROM calls JOIN segments ON segments.id = segment ORDER BY writer, seq',
+      `SELECT calls.*, segments.name AS file, g.key AS grant_id, g.label AS grant_label, i.key AS identity_id,
+       i.label AS identity_label, t.key AS server, t.label AS tool FROM calls JOIN segments ON segments.id = segment
+       LEFT JOIN names g ON g.name_id = grant_name LEFT JOIN names i ON i.name_id = identity_name
+       LEFT JOIN names t ON t.name_id = tool_name ORDER BY calls.writer, seq`,
     )
     .all();
   db.close();
-  return all.map(({ id: _id, segment: _segment, outcome_segment: _other, ...row }) => row);
+  return all.map(
+    ({ id: _id, segment: _s, outcome_segment: _o, grant_name: _g, identity_name: _i, tool_name: _t, ...row }) => row,
+  );
 }
 
 async function fill(log: AuditLog): Promise<void> {
@@ -48,7 +54,7 @@ describe('search', () => {
     const { log } = await testLog();
     await fill(log);
     expect(log.stats().indexLag).toBeGreaterThan(8);
-    expect(found(log, {})).toEqual(['f', 'e', 'd', 'c', 'b', 'a']);
+    expect(await found(log, {})).toEqual(['f', 'e', 'd', 'c', 'b', 'a']);
     expect(log.stats().indexLag).toBe(0);
     const cases: [AuditQuery, string[]][] = [
       [{ server: 'files' }, ['b']],
@@ -71,16 +77,16 @@ describe('search', () => {
       [{ to: START }, []],
       [{ from: START + 1_000_000 }, []],
     ];
-    for (const [query, ids] of cases) expect(found(log, query), JSON.stringify(query)).toEqual(ids);
-    const { time } = log.search({ requestId: 'c' }).rows[0]!;
-    expect(found(log, { from: time, to: time + 1 })).toEqual(['c']);
+    for (const [query, ids] of cases) expect(await found(log, query), JSON.stringify(query)).toEqual(ids);
+    const { time } = (await log.search({ requestId: 'c' })).rows[0]!;
+    expect(await found(log, { from: time, to: time + 1 })).toEqual(['c']);
     await log.close();
   });
 
   it('[AUD-UNKNOWN] one row per call; without an outcome it shows as unknown', async () => {
     const { log } = await testLog();
     await fill(log);
-    const [row] = log.search({ requestId: 'a' }).rows;
+    const [row] = (await log.search({ requestId: 'a' })).rows;
     expect(row).toMatchObject({
       outcome: 'allow',
       status: 200,
@@ -90,14 +96,34 @@ describe('search', () => {
       session: 's1',
       policy: { id: 'p1', version: '3' },
     });
-    expect(log.search({ requestId: 'e' }).rows[0]).toMatchObject({ count: 250, source: '10.0.0.1' });
-    expect(log.search({ requestId: 'f' }).rows[0]).toMatchObject({ kind: 'intent', outcome: 'unknown' });
+    expect((await log.search({ requestId: 'e' })).rows[0]).toMatchObject({ count: 250, source: '10.0.0.1' });
+    expect((await log.search({ requestId: 'f' })).rows[0]).toMatchObject({ kind: 'intent', outcome: 'unknown' });
     log.enqueue(outcome('f'));
-    expect(log.search({ requestId: 'f' }).rows[0]).toMatchObject({ outcome: 'allow' });
-    expect(log.byRequestId('b')).toMatchObject([
+    expect((await log.search({ requestId: 'f' })).rows[0]).toMatchObject({ outcome: 'allow' });
+    expect(await log.byRequestId('b')).toMatchObject([
       { outcome: 'error', records: [{ kind: 'intent' }, { kind: 'outcome', result: { is_error: true } }] },
     ]);
-    expect(log.byRequestId('nobody')).toEqual([]);
+    expect(await log.byRequestId('nobody')).toEqual([]);
+    await log.close();
+  });
+
+  it('[AUD-INDEX-EXACT] finds the whole records of calls that stand behind names of any script', async () => {
+    const { log } = await testLog();
+    const names = ['Ana', 'Bjørn Müller', '李小龍', '🦊 fox', 'quote " and \\ backslash', 'Ω'];
+    for (const [i, name] of names.entries()) {
+      log.enqueue(intent(`r${i}`, { identity: { id: `i${i}`, name } }));
+      log.enqueue(outcome(`r${i}`));
+    }
+    for (const [i, name] of names.entries()) {
+      const [row, ...more] = await log.byRequestId(`r${i}`);
+      expect(more).toEqual([]);
+      expect(row).toMatchObject({ outcome: 'allow', identity: { id: `i${i}`, name } });
+      expect(row?.records).toMatchObject([
+        { kind: 'intent', request_id: `r${i}`, identity: { name } },
+        { kind: 'outcome', request_id: `r${i}` },
+      ]);
+      expect(await found(log, { identity: name })).toEqual([`r${i}`]);
+    }
     await log.close();
   });
 
@@ -107,14 +133,14 @@ describe('search', () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = log.search({ limit: 7, ...(cursor !== undefined && { cursor }) });
+      const page = await log.search({ limit: 7, ...(cursor !== undefined && { cursor }) });
       seen.push(...page.rows.map((row) => row.requestId));
       cursor = page.cursor;
     } while (cursor !== undefined);
     expect(seen).toEqual(Array.from({ length: 25 }, (_, i) => `r${24 - i}`));
-    expect(() => log.search({ cursor: 'nonsense' })).toThrow('begin without a cursor');
-    expect(() => log.search({ limit: 0 })).toThrow('from 1 to 1000');
-    expect(() => log.search({ from: Number.NaN })).toThrow('from is not a time');
+    await expect(log.search({ cursor: 'nonsense' })).rejects.toThrow('begin without a cursor');
+    await expect(log.search({ limit: 0 })).rejects.toThrow('from 1 to 1000');
+    await expect(log.search({ from: Number.NaN })).rejects.toThrow('from is not a time');
     await log.close();
   });
 
@@ -129,19 +155,19 @@ describe('search', () => {
     await log.close();
     const { log: second } = await testLog({ dir });
     await fill(second);
-    second.search({});
+    await second.search({});
     await second.close();
     const built = rows(dir);
     expect(built).toHaveLength(24);
     for (const suffix of ['', '-wal', '-shm']) rmSync(join(dir, `index.db${suffix}`), { force: true });
     const { log: third } = await testLog({ dir });
-    expect(third.search({ limit: 1000 }).rows).toHaveLength(24);
+    expect((await third.search({ limit: 1000 })).rows).toHaveLength(24);
     await third.close();
     expect(rows(dir)).toEqual(built);
     for (const suffix of ['-wal', '-shm']) rmSync(join(dir, `index.db${suffix}`), { force: true });
     writeFileSync(join(dir, 'index.db'), 'this is no database'.repeat(100));
     const { log: fourth } = await testLog({ dir });
-    expect(fourth.search({ limit: 1000 }).rows).toHaveLength(24);
+    expect((await fourth.search({ limit: 1000 })).rows).toHaveLength(24);
     await fourth.close();
     expect(rows(dir)).toEqual(built);
   });
@@ -152,14 +178,14 @@ describe('search', () => {
     const { log: two } = await testLog({ dir, writer: 'w2', clock: () => START + 10_000 });
     await one.append(intent('a'), 'process');
     await two.append(intent('b'), 'process');
-    expect([found(one, {}), found(two, {})]).toEqual([
+    expect([await found(one, {}), await found(two, {})]).toEqual([
       ['b', 'a'],
       ['b', 'a'],
     ]);
     one.enqueue(outcome('a'));
     two.enqueue(outcome('b'));
     await one.close();
-    expect(two.search({ outcome: 'allow' }).rows.map((row) => row.writer)).toEqual(['w2', 'w1']);
+    expect((await two.search({ outcome: 'allow' })).rows.map((row) => row.writer)).toEqual(['w2', 'w1']);
     await two.close();
     expect(await two.verify()).toMatchObject({ ok: true, unproven: 0, intentsWithoutOutcome: { count: 0 } });
     expect(rows(dir)).toHaveLength(2);
@@ -170,11 +196,13 @@ describe('search', () => {
     await fill(log);
     tick();
     expect(log.stats().indexLag).toBeGreaterThan(0);
-    for (let i = 0; i < 4; i += 1) {
-      tick();
-      await new Promise(setImmediate);
-    }
-    expect(log.stats().indexLag).toBe(0);
+    await vi.waitFor(
+      () => {
+        tick();
+        expect(log.stats().indexLag).toBe(0);
+      },
+      { timeout: 8_000 },
+    );
     await log.close();
   });
 
@@ -185,9 +213,9 @@ describe('search', () => {
     blocked.exec('CREATE TABLE calls (id); PRAGMA user_version = 0; BEGIN EXCLUSIVE');
     blocked.exec('ROLLBACK');
     blocked.close();
-    expect(found(log, {})).toEqual(['a']);
+    expect(await found(log, {})).toEqual(['a']);
     await log.close();
-    expect(() => log.search({})).toThrow('closed');
+    await expect(log.search({})).rejects.toThrow('closed');
   });
 });
 

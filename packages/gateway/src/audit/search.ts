@@ -1,5 +1,7 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import { parsePlainJson } from '@gatehouse/wire';
+import { NAME_COLUMN, type NameSort } from './index-names.ts';
 
 /** What to look for. Everything given must hold. Times are milliseconds since the epoch: `from` ≤ time < `to`. */
 export interface AuditQuery {
@@ -112,6 +114,8 @@ type Row = Record<string, SQLOutputValue>;
 
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1000;
+/** Bytes of records in one page, about. A change may have megabytes of `before` and `after`. */
+const MAX_PAGE_BYTES = 1024 * 1024;
 
 /** Conditions and their values, put together. */
 class Where {
@@ -157,29 +161,48 @@ function decodeCursor(cursor: string): [number, number] {
   return [Number(match[1]), Number(match[2])];
 }
 
-function callConditions(query: AuditQuery): Where {
+function requestIs(where: Where, requestId: string): void {
+  where.and('request_hash = ? AND request_id = ?', crc32(requestId), requestId);
+}
+
+/** Rows and what their names say. */
+const SELECT_CALLS = `SELECT calls.*, g.key AS grant_id, g.label AS grant_label, i.key AS identity_id,
+  i.label AS identity_label, t.key AS server, t.label AS tool FROM calls
+  LEFT JOIN names AS g ON g.name_id = grant_name LEFT JOIN names AS i ON i.name_id = identity_name
+  LEFT JOIN names AS t ON t.name_id = tool_name`;
+
+/** The numbers of the names for which `condition` holds. They are few, and one alone is looked up in its index. */
+function nameIs(db: DatabaseSync, where: Where, sort: NameSort, condition: string, ...values: string[]): void {
+  const found = db
+    .prepare(`SELECT name_id FROM names WHERE sort = ? AND ${condition}`)
+    .all(sort, ...values)
+    .map((row) => Number(row.name_id));
+  const column = NAME_COLUMN[sort];
+  where.and(found.length === 1 ? `${column} = ${found[0]}` : `${column} IN (${found.join(', ')})`);
+}
+
+function callConditions(db: DatabaseSync, query: AuditQuery): Where {
   const where = new Where();
   timeRange(where, query);
   const equal: [string, string | undefined][] = [
-    ['request_id', query.requestId],
-    ['server', query.server],
-    ['tool', query.tool],
     ['outcome', query.outcome],
     ['rule', query.rule],
     ['method', query.method],
   ];
   for (const [column, value] of equal) if (value !== undefined) where.and(`${column} = ?`, value);
-  if (query.grant !== undefined) where.and('(grant_id = ? OR grant_label = ?)', query.grant, query.grant);
-  if (query.identity !== undefined) {
-    where.and('(identity_id = ? OR identity_name = ?)', query.identity, query.identity);
-  }
-  if (query.text !== undefined && query.text !== '') {
-    const pattern = `%${query.text.replace(/[\\%_]/g, '\\$&')}%`;
-    const columns = ['method', 'tool', 'rule', 'message'];
-    where.and(
-      `(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`,
-      ...columns.map(() => pattern),
-    );
+  if (query.requestId !== undefined) requestIs(where, query.requestId);
+  const { grant, identity, server, tool, text } = query;
+  if (grant !== undefined) nameIs(db, where, 'grant', '(key = ? OR label = ?)', grant, grant);
+  if (identity !== undefined) nameIs(db, where, 'identity', '(key = ? OR label = ?)', identity, identity);
+  if (server !== undefined && tool !== undefined) nameIs(db, where, 'tool', 'key = ? AND label = ?', server, tool);
+  else if (server !== undefined) nameIs(db, where, 'tool', 'key = ?', server);
+  else if (tool !== undefined) nameIs(db, where, 'tool', 'label = ?', tool);
+  if (text !== undefined && text !== '') {
+    const pattern = `%${text.replace(/[\\%_]/g, '\\$&')}%`;
+    const like = (column: string): string => `${column} LIKE ? ESCAPE '\\'`;
+    const tools = `tool_name IN (SELECT name_id FROM names WHERE sort = 'tool' AND ${like('label')})`;
+    const parts = [like('method'), tools, like('rule'), like('message')];
+    where.and(`(${parts.join(' OR ')})`, ...parts.map(() => pattern));
   }
   return where;
 }
@@ -193,7 +216,7 @@ function callRow(row: Row): AuditRow {
   const pair = (id: string, other: string): [string, string] | undefined =>
     row[id] === null ? undefined : [String(row[id]), String(row[other] ?? '')];
   const grant = pair('grant_id', 'grant_label');
-  const identity = pair('identity_id', 'identity_name');
+  const identity = pair('identity_id', 'identity_label');
   const policy = pair('policy', 'policy_version');
   const made: AuditRow = {
     time: Number(row.time),
@@ -225,10 +248,20 @@ function callRow(row: Row): AuditRow {
   return Object.fromEntries(Object.entries(made).filter(([, value]) => value !== undefined)) as unknown as AuditRow;
 }
 
+/** How many rows, one at least, have records that fit into a page. */
+function fitting(rows: readonly Row[]): number {
+  let bytes = 0;
+  const over = rows.findIndex((row) => {
+    bytes += Number(row.length);
+    return bytes > MAX_PAGE_BYTES;
+  });
+  return over < 0 ? rows.length : Math.max(1, over);
+}
+
 /** Rows of a table, newest first, and the cursor behind them. */
 function page(
   db: DatabaseSync,
-  table: string,
+  table: 'calls' | 'changes',
   where: Where,
   query: { limit?: number; cursor?: string },
 ): { rows: Row[]; cursor?: string } {
@@ -238,11 +271,12 @@ function page(
     where.and('(time, id) < (?, ?)', time, id);
   }
   const rows = db
-    .prepare(`SELECT * FROM ${table} ${where.sql} ORDER BY time DESC, id DESC LIMIT ?`)
+    .prepare(
+      `${table === 'calls' ? SELECT_CALLS : 'SELECT * FROM changes'} ${where.sql} ORDER BY time DESC, id DESC LIMIT ?`,
+    )
     .all(...where.values, limit + 1);
-  if (rows.length <= limit) return { rows };
-  const shown = rows.slice(0, limit);
-  return { rows: shown, cursor: encodeCursor(shown.at(-1)!) };
+  const shown = rows.slice(0, Math.min(limit, table === 'changes' ? fitting(rows) : limit));
+  return shown.length === rows.length ? { rows } : { rows: shown, cursor: encodeCursor(shown.at(-1)!) };
 }
 
 const place = (row: Row, prefix = ''): LinePlace | undefined =>
@@ -258,7 +292,7 @@ const places = (row: Row): LinePlace[] => [place(row), place(row, 'outcome_')].f
 
 /** A page of calls. @throws AuditQueryError */
 export function searchCalls(db: DatabaseSync, query: AuditQuery): AuditPage {
-  const found = page(db, 'calls', callConditions(query), query);
+  const found = page(db, 'calls', callConditions(db, query), query);
   const rows = found.rows.map(callRow);
   return found.cursor === undefined ? { rows } : { rows, cursor: found.cursor };
 }
@@ -267,7 +301,7 @@ export function searchCalls(db: DatabaseSync, query: AuditQuery): AuditPage {
 export function searchChanges(
   db: DatabaseSync,
   query: AdminQuery,
-  read: (places: readonly LinePlace[]) => string[],
+  read: (places: readonly LinePlace[]) => readonly string[],
 ): AdminPage {
   const where = new Where();
   timeRange(where, query);
@@ -300,11 +334,13 @@ export function searchChanges(
 export function callsByRequestId(
   db: DatabaseSync,
   requestId: string,
-  read: (places: readonly LinePlace[]) => string[],
+  read: (places: readonly LinePlace[]) => readonly string[],
 ): AuditRow[] {
+  const where = new Where();
+  requestIs(where, requestId);
   return db
-    .prepare('SELECT * FROM calls WHERE request_id = ? ORDER BY time, id LIMIT ?')
-    .all(requestId, MAX_LIMIT)
+    .prepare(`${SELECT_CALLS} ${where.sql} ORDER BY time, id LIMIT ?`)
+    .all(...where.values, MAX_LIMIT)
     .map((row) => ({
       ...callRow(row),
       records: read(places(row)).map((line) => parsePlainJson(line) as Record<string, unknown>),
@@ -318,11 +354,9 @@ export function* callsInOrder(
 ): Generator<{ row: AuditRow; places: LinePlace[] }[]> {
   let after: [number, number] = [Number.MIN_SAFE_INTEGER, 0];
   for (;;) {
-    const where = callConditions(query);
+    const where = callConditions(db, query);
     where.and('(time, id) > (?, ?)', ...after);
-    const rows = db
-      .prepare(`SELECT * FROM calls ${where.sql} ORDER BY time, id LIMIT ?`)
-      .all(...where.values, MAX_LIMIT);
+    const rows = db.prepare(`${SELECT_CALLS} ${where.sql} ORDER BY time, id LIMIT ?`).all(...where.values, MAX_LIMIT);
     if (rows.length === 0) return;
     yield rows.map((row) => ({ row: callRow(row), places: places(row) }));
     const last = rows.at(-1)!;
