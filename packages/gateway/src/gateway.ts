@@ -96,6 +96,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         hmacKey: keys.bytes('audit-hmac'),
         signingSeed: keys.bytes('audit-signing'),
         keyId: keys.keyId,
+        reserveBytes: settings.audit.reserve,
       }),
   });
   const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });

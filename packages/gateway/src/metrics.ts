@@ -72,6 +72,14 @@ export class Metrics {
       },
     });
     new Gauge({
+      name: 'gatehouse_audit_reserve_bytes',
+      help: 'Disk kept for the outcomes of calls under way; less than is set while the disk is full.',
+      registers,
+      collect() {
+        this.set(audit.stats().reserve.held);
+      },
+    });
+    new Gauge({
       name: 'gatehouse_counters',
       help: 'Limit counters in memory.',
       registers,

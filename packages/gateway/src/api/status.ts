@@ -12,6 +12,14 @@ const auditSchema = z.object({
   lastHeadSeq: z.int(),
   indexLag: z.int(),
   dropped: z.int(),
+  reserve: z
+    .object({
+      bytes: z.int().openapi({ description: 'To be kept; 0: none.' }),
+      held: z.int().openapi({ description: 'Kept now.' }),
+      spent: z.boolean().openapi({ description: 'The disk was full: nothing new passes until the reserve is whole.' }),
+      problem: z.string().optional(),
+    })
+    .openapi({ description: 'Disk kept for the outcomes of calls under way.' }),
   indexError: z.string().optional(),
 });
 

@@ -15,6 +15,7 @@ import {
   type Stream,
 } from './record.ts';
 import { firstRecords, surveyChains } from './recover.ts';
+import { DiskReserve } from './reserve.ts';
 import { unrefTimers } from './schedule.ts';
 import {
   type AdminPage,
@@ -49,6 +50,7 @@ export class FileAuditLog implements AuditLog {
   readonly #mac: Mac;
   readonly #listeners = new Set<(stored: StoredLine) => void>();
   readonly #indexer: Indexer;
+  readonly #reserve: DiskReserve;
   #closed: boolean = false;
 
   constructor(options: AuditLogOptions) {
@@ -65,6 +67,7 @@ export class FileAuditLog implements AuditLog {
     this.#mac = new Mac(createSecretKey(hmacKey));
     const schedule = options.schedule ?? unrefTimers;
     this.#indexer = new Indexer(dir, schedule);
+    this.#reserve = new DiskReserve({ dir, bytes: options.reserveBytes ?? 0, schedule });
     for (const stream of STREAMS) {
       makeStreamFolder(dir, stream);
       if (listSegments(dir, stream).some((segment) => segment.writer === writer)) {
@@ -88,8 +91,12 @@ export class FileAuditLog implements AuditLog {
         headEvery: options.headEvery ?? 10_000,
         idleHeadMs: options.idleHeadMs ?? 1000,
         onStored: (count, lines) => this.#onStored(count, lines),
+        reserve: this.#reserve,
+        ...(options.onHead && { onHead: options.onHead }),
       });
-      made.open(firstRecords(stream, before, this.#signer, time));
+      const { records, heads } = firstRecords(stream, before, this.#signer, time);
+      made.open(records);
+      if (options.onHead) heads.forEach(options.onHead);
       return made;
     };
     this.#calls = make('calls');
@@ -99,6 +106,7 @@ export class FileAuditLog implements AuditLog {
       void this.#calls.close().catch(() => undefined);
       throw error;
     }
+    this.#reserve.open();
   }
 
   get writable(): boolean {
@@ -106,7 +114,8 @@ export class FileAuditLog implements AuditLog {
   }
 
   get lastError(): string | undefined {
-    return this.#calls.lastError ?? this.#admin.lastError;
+    const error = this.#calls.lastError ?? this.#admin.lastError;
+    return error ?? (this.#reserve.spent ? this.#reserve.problem : undefined);
   }
 
   // Not `async`: that would add a turn of the microtask queue to every call.
@@ -188,6 +197,7 @@ export class FileAuditLog implements AuditLog {
     this.#closed = true;
     const closed = await Promise.allSettled([this.#calls.close(), this.#admin.close()]);
     this.#indexer.close();
+    await this.#reserve.close();
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -199,6 +209,7 @@ export class FileAuditLog implements AuditLog {
       lastHeadSeq: this.#calls.lastHeadSeq,
       indexLag: this.#indexer.lag,
       dropped: this.#calls.dropped + this.#admin.dropped,
+      reserve: this.#reserve.state,
     };
     if (this.#indexer.error !== undefined) made.indexError = this.#indexer.error;
     return made;

@@ -1,8 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VerifyReport } from '@gatehouse/verify';
+import type { SignedHead } from './chain.ts';
 import type { ArgumentsDigest } from './digest.ts';
 import { FileAuditLog } from './file-log.ts';
 import type { AdminRecord, CallRecord } from './record.ts';
+import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import type { SegmentFiles } from './segments.ts';
@@ -18,7 +20,7 @@ export {
   AuditQueryError,
   type AuditRow,
 } from './search.ts';
-export type { ArgumentsDigest, Durability, Schedule, StoredLine, Timer, VerifyReport };
+export type { ArgumentsDigest, Durability, ReserveState, Schedule, SignedHead, StoredLine, Timer, VerifyReport };
 export { AuditUnavailableError };
 
 export interface AuditStats {
@@ -34,6 +36,8 @@ export interface AuditStats {
   indexLag: number;
   /** Outcomes dropped because the log could not be written for too long. */
   dropped: number;
+  /** The part of the disk that is kept for what is under way. */
+  reserve: ReserveState;
   /** Why the index does not work, if it does not; calls go on. */
   indexError?: string;
 }
@@ -99,6 +103,10 @@ export interface AuditLogOptions {
   headEvery?: number;
   /** Milliseconds without a record before a head is made; default 1000. */
   idleHeadMs?: number;
+  /** Bytes of disk kept for what is under way when the disk is full; default 0, none. */
+  reserveBytes?: number;
+  /** Told of each signed head once it survives loss of power. */
+  onHead?: (head: SignedHead) => void;
   /** File operations, for fault tests. */
   fs?: Partial<SegmentFiles>;
   /** Timers, for tests. */

@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +20,9 @@ import type { Stream } from './record.ts';
  * thread (1.6 µs against 31 µs of CPU for a write in the thread pool); a sync waits for the disk, so it does not.
  */
 export interface SegmentFiles {
-  /** Creates a segment (fails when it exists), mode 600, and syncs its folder's entry. */
+  /** Creates a segment (fails when it exists), mode 600, and syncs its folder's entry; leaves nothing open when it fails. */
   create(path: string): number;
-  /** Opens a segment that exists, to go on writing at its end. */
+  /** Opens a segment that exists, to go on writing at its end, and syncs its folder's entry. */
   reopen(path: string): number;
   /** Returns the bytes written, which may be fewer than given. */
   write(fd: number, data: Buffer): number;
@@ -30,6 +31,8 @@ export interface SegmentFiles {
   size(fd: number): number;
   truncate(fd: number, length: number): void;
   close(fd: number): void;
+  /** The open file is the one that stands at this path. */
+  inPlace(fd: number, path: string): boolean;
 }
 
 function syncFolder(path: string): void {
@@ -43,20 +46,33 @@ function syncFolder(path: string): void {
   }
 }
 
-/** The real file system. */
-export const nodeFiles: SegmentFiles = {
-  create(path) {
-    const fd = openSync(path, 'ax', 0o600);
+function openStored(path: string, flags: 'ax' | 'a'): number {
+  const fd = openSync(path, flags, 0o600);
+  try {
     syncFolder(join(path, '..'));
     return fd;
-  },
-  reopen: (path) => openSync(path, 'a', 0o600),
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** The real file system. */
+export const nodeFiles: SegmentFiles = {
+  create: (path) => openStored(path, 'ax'),
+  reopen: (path) => openStored(path, 'a'),
   write: (fd, data) => writeSync(fd, data),
   sync: (fd, done) => fdatasync(fd, done),
   syncNow: (fd) => fdatasyncSync(fd),
   size: (fd) => fstatSync(fd).size,
   truncate: (fd, length) => ftruncateSync(fd, length),
   close: (fd) => closeSync(fd),
+  inPlace(fd, path) {
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there === undefined) return false;
+    const open = fstatSync(fd);
+    return there.ino === open.ino && there.dev === open.dev;
+  },
 };
 
 /** One file of one chain. */
