@@ -1,9 +1,10 @@
 import { closeSync, existsSync, fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parsePlainJson } from '@gatehouse/wire';
-import { MAX_RECORD_BYTES } from './record.ts';
-import { listSegments, readAt, type Segment } from './segments.ts';
+import { MAX_RECORD_BYTES, type Stream } from './record.ts';
+import { listSegments, parseSegmentName, readAt, type Segment } from './segments.ts';
 import { outcomeOf, type StoredRecord } from './stored-record.ts';
 
 // A change of the tables needs a new number: an index of another number is thrown away and built again.
@@ -53,6 +54,8 @@ interface Place {
 }
 
 const CHUNK = 128 * 1024;
+/** Rows looked at in one go when records are forgotten. */
+const FORGET_ROWS = 2_000;
 
 const integer = (value: number | undefined): number | null => (Number.isSafeInteger(value) ? value! : null);
 
@@ -107,6 +110,36 @@ export class CallIndex {
       }
     }
     return true;
+  }
+
+  /**
+   * Removes the rows of a chain's records up to `lastSeq`, whose segments are gone; gives way to calls now and then.
+   * A call goes with its intent, as its outcome stands behind it.
+   */
+  async forget(stream: Stream, writer: string, lastSeq: number): Promise<void> {
+    const gone = this.db
+      .prepare('SELECT id, name FROM segments WHERE stream = ?')
+      .all(stream)
+      .map((row) => ({ id: Number(row.id), segment: parseSegmentName(String(row.name)) }))
+      .filter(({ segment }) => segment?.writer === writer && segment.firstSeq <= lastSeq)
+      .map(({ id }) => id);
+    if (gone.length === 0) return;
+    const table = stream === 'calls' ? 'calls' : 'changes';
+    const bound = this.db.prepare(
+      `SELECT max(id) AS last FROM (SELECT id FROM ${table} WHERE id > ? ORDER BY id LIMIT ?)`,
+    );
+    const remove = this.db.prepare(
+      `DELETE FROM ${table} WHERE id > ? AND id <= ? AND segment IN (SELECT value FROM json_each(?))`,
+    );
+    const ids = JSON.stringify(gone);
+    for (let from = 0; ; ) {
+      const last = bound.get(from, FORGET_ROWS)?.last;
+      if (typeof last !== 'number') break;
+      remove.run(from, last, ids);
+      from = last;
+      await nextTurn();
+    }
+    this.db.prepare('DELETE FROM segments WHERE id IN (SELECT value FROM json_each(?))').run(ids);
   }
 
   close(): void {

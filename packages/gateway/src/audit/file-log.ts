@@ -2,10 +2,11 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
 import { headSigner } from './chain.ts';
+import { signCut } from './cut.ts';
 import { type ArgumentsDigest, digestArguments, Mac } from './digest.ts';
 import { foundCsv, foundLines, readLines, streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
-import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
+import type { AuditLog, AuditLogOptions, AuditStats, CutAccess } from './log.ts';
 import {
   type AdminRecord,
   adminMembers,
@@ -51,6 +52,7 @@ export class FileAuditLog implements AuditLog {
   readonly #listeners = new Set<(stored: StoredLine) => void>();
   readonly #indexer: Indexer;
   readonly #reserve: DiskReserve;
+  readonly cutting: CutAccess;
   #closed: boolean = false;
 
   constructor(options: AuditLogOptions) {
@@ -67,6 +69,12 @@ export class FileAuditLog implements AuditLog {
     this.#mac = new Mac(createSecretKey(hmacKey));
     const schedule = options.schedule ?? unrefTimers;
     this.#indexer = new Indexer(dir, schedule);
+    this.cutting = {
+      dir,
+      writer,
+      sign: (cut) => signCut(this.#signer, cut),
+      forget: (stream, other, lastSeq) => this.#indexer.forget(stream, other, lastSeq),
+    };
     this.#reserve = new DiskReserve({ dir, bytes: options.reserveBytes ?? 0, schedule });
     for (const stream of STREAMS) {
       makeStreamFolder(dir, stream);

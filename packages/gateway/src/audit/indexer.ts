@@ -1,4 +1,5 @@
 import { CallIndex } from './call-index.ts';
+import type { Stream } from './record.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import { AuditUnavailableError } from './stream-writer.ts';
 
@@ -60,6 +61,17 @@ export class Indexer {
         `The audit log's search index in ${this.#dir} cannot be used: ${this.#error}. ` +
           'The records are safe; delete index.db and its -wal and -shm files to have it built again.',
       );
+    }
+  }
+
+  /** Removes what it holds of a chain up to `lastSeq`. Until it can, rows may lead to records that are gone. */
+  async forget(stream: Stream, writer: string, lastSeq: number): Promise<void> {
+    if (this.#closed) return;
+    try {
+      await this.#open().forget(stream, writer, lastSeq);
+    } catch (error) {
+      // Opened anew, it finds that segments are missing and is built again.
+      this.#fail(error);
     }
   }
 

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VerifyReport } from '@gatehouse/verify';
 import type { SignedHead } from './chain.ts';
+import type { CutStatement, SignedCut } from './cut.ts';
 import type { ArgumentsDigest } from './digest.ts';
 import { FileAuditLog } from './file-log.ts';
-import type { AdminRecord, CallRecord } from './record.ts';
+import type { AdminRecord, CallRecord, Stream } from './record.ts';
 import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
@@ -40,6 +41,16 @@ export interface AuditStats {
   reserve: ReserveState;
   /** Why the index does not work, if it does not; calls go on. */
   indexError?: string;
+}
+
+/** How retention reaches into a log. */
+export interface CutAccess {
+  readonly dir: string;
+  /** Id of this process's chains, whose last segments are open. */
+  readonly writer: string;
+  sign(cut: CutStatement): SignedCut;
+  /** The search index forgets a chain's records up to `lastSeq`, whose segments are gone. */
+  forget(stream: Stream, writer: string, lastSeq: number): Promise<void>;
 }
 
 /** The audit log of one process (spec: audit). */
@@ -79,6 +90,8 @@ export interface AuditLog {
   verify(): Promise<VerifyReport>;
   /** Public key that heads are signed under, PEM. */
   publicKey(): string;
+  /** What retention works with. */
+  readonly cutting: CutAccess;
   /** Stores `stop` and a last head in both streams. Rejects when these could not be stored; resources are freed. */
   close(): Promise<void>;
   stats(): AuditStats;

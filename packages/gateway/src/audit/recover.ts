@@ -63,7 +63,8 @@ function firstLine(path: string): string | undefined {
   });
 }
 
-function namesOf(segment: Segment): string[] {
+/** What the `start` record at the beginning of a chain names, as `stream/writer/seq`. */
+export function namesOf(segment: Segment): string[] {
   try {
     const line = firstLine(segment.path);
     if (line === undefined) return [];

@@ -35,7 +35,8 @@ export interface SegmentFiles {
   inPlace(fd: number, path: string): boolean;
 }
 
-function syncFolder(path: string): void {
+/** Makes changes of a folder's entries survive loss of power. */
+export function syncFolder(path: string): void {
   // Windows cannot open a folder; its directory entries need no sync of their own.
   if (process.platform === 'win32') return;
   const fd = openSync(path, 'r');
@@ -95,6 +96,12 @@ export function segmentName(writer: string, firstSeq: number): string {
   return `${writer}-${String(firstSeq).padStart(12, '0')}.jsonl`;
 }
 
+/** The reverse of {@link segmentName}; undefined for the name of another file. */
+export function parseSegmentName(name: string): { writer: string; firstSeq: number } | undefined {
+  const match = NAME.exec(name);
+  return match ? { writer: match[1]!, firstSeq: Number(match[2]) } : undefined;
+}
+
 /** Folder of a stream's segments. */
 export const streamFolder = (dir: string, stream: Stream): string => join(dir, stream);
 
@@ -108,10 +115,8 @@ export function listSegments(dir: string, stream: Stream): Segment[] {
   const folder = streamFolder(dir, stream);
   const found: Segment[] = [];
   for (const name of readdirSync(folder)) {
-    const match = NAME.exec(name);
-    if (match) {
-      found.push({ stream, writer: match[1]!, firstSeq: Number(match[2]), name, path: join(folder, name) });
-    }
+    const parsed = parseSegmentName(name);
+    if (parsed) found.push({ stream, ...parsed, name, path: join(folder, name) });
   }
   const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
   return found.sort((a, b) => order(a.writer, b.writer) || a.firstSeq - b.firstSeq);
