@@ -132,6 +132,18 @@ describe('the reserve', () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it('is as large as is set now, not as it was set once', async () => {
+    const { made, path, dir } = reserve();
+    made.open();
+    await until(() => made.state.held > 0);
+    await made.close();
+    const smaller = reserve({ dir, bytes: MIB });
+    smaller.made.open();
+    expect([smaller.made.state.held, statSync(path).size]).toEqual([MIB, MIB]);
+    reserve({ dir, bytes: 0 }).made.open();
+    expect(existsSync(path)).toBe(false);
+  });
+
   it('of no bytes does nothing', async () => {
     const { made, path } = reserve({ bytes: 0 });
     made.open();

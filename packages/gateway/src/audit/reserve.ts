@@ -123,15 +123,18 @@ export class DiskReserve {
     this.#files = options.files ?? reserveFiles;
   }
 
-  /** Looks for the reserve of an earlier process, and makes what is missing of it, behind the caller. */
+  /** Looks for the reserve of an earlier process; makes what is missing of it, behind the caller, and lets go what is too much. */
   open(): void {
-    if (this.#options.bytes === 0) return;
+    const { bytes } = this.#options;
     try {
-      this.#held = Math.min(this.#options.bytes, this.#files.allocated(this.#path));
+      const found = this.#files.allocated(this.#path);
+      // The setting was lowered.
+      if (found > bytes) this.#files.shrink(this.#path, bytes);
+      this.#held = Math.min(bytes, found);
     } catch (error) {
       this.#problem = messageOf(error);
     }
-    if (this.#held < this.#options.bytes) this.#look();
+    if (this.#held < bytes) this.#look();
   }
 
   /** The disk was full, and the reserve is not whole since. */
