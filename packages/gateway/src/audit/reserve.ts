@@ -11,9 +11,6 @@ const CHUNK = 1024 * 1024;
 /** Parts that it is let go in: who else fills the disk gets one of them at most before the log has written. */
 const SLICES = 8;
 const LOOK_MS = 5_000;
-/** A short write names no cause; with less than this free it is taken for a full disk. */
-const FULL_BELOW = 1024 * 1024;
-
 /** What the reserve asks of the file system; a test puts faults here. */
 export interface ReserveFiles {
   /** Bytes that the file really holds on the disk; 0 when there is none. */
@@ -71,10 +68,13 @@ export const reserveFiles: ReserveFiles = {
   },
 };
 
-/** True for errors that mean that there is no room: the disk, or what this user may use of it. */
+/**
+ * True for errors that mean that there is no room: the disk, or what this user may use of it. A short write names no
+ * cause, and has hardly another one; what is free cannot be asked where it is a quota that is used up.
+ */
 function meansFull(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOSPC' || code === 'EDQUOT';
+  const { code, short } = error as NodeJS.ErrnoException & { short?: boolean };
+  return code === 'ENOSPC' || code === 'EDQUOT' || short === true;
 }
 
 export interface ReserveOptions {
@@ -166,7 +166,7 @@ export class DiskReserve {
    * @returns true when there is more room now: the write is worth another try at once.
    */
   relieve(error: unknown): boolean {
-    if (this.#options.bytes === 0 || this.#closed || !this.#isFull(error)) return false;
+    if (this.#options.bytes === 0 || this.#closed || !meansFull(error)) return false;
     this.#spent = true;
     this.#releases += 1;
     this.#arm();
@@ -189,16 +189,6 @@ export class DiskReserve {
     this.#closed = true;
     this.#timer?.cancel();
     await this.#growing;
-  }
-
-  #isFull(error: unknown): boolean {
-    if (meansFull(error)) return true;
-    if ((error as { short?: boolean }).short !== true) return false;
-    try {
-      return this.#files.free(this.#options.dir) < FULL_BELOW;
-    } catch {
-      return false;
-    }
   }
 
   #arm(): void {
