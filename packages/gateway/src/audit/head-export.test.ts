@@ -138,7 +138,7 @@ describe('the export of heads', () => {
         .split('\n')
         .slice(1, -1)
         .map((line) => (JSON.parse(line) as SignedHead).seq),
-    ).toEqual([1, 2, 3]); // one line each
+    ).toEqual([1, 2, 3]);
     rmSync(folder, { recursive: true });
   });
 
