@@ -24,16 +24,7 @@ function table(head, rows) {
 // --- docs/configuration.md -----------------------------------------------------------------------------------------
 
 /** Named in the specification; a version without them says so by name. */
-const LATER = [
-  'tls',
-  'trusted_proxies',
-  'database_url',
-  'redis_url',
-  'audit.retention',
-  'audit.log_values',
-  'audit.heads',
-  'audit.sinks',
-];
+const LATER = ['tls', 'trusted_proxies', 'database_url', 'redis_url', 'audit.log_values', 'audit.sinks'];
 
 function refusal(name) {
   try {
@@ -61,12 +52,15 @@ function written(name, value) {
   const units = [
     ['GiB', 1024 ** 3],
     ['MiB', 1024 ** 2],
+    ['d', 86_400_000],
     ['h', 3_600_000],
     ['m', 60_000],
     ['s', 1_000],
   ];
   for (const [unit, factor] of units) {
     const text = `${value / factor}${unit.endsWith('B') ? ' ' : ''}${unit}`;
+    // A day is 24 hours to whoever thinks of sessions; many days are days.
+    if (unit === 'd' && value === factor) continue;
     if (value % factor === 0 && read(name, text) === value) return `\`${text}\``;
   }
   return `\`${value}\``;
@@ -85,9 +79,8 @@ function configuration() {
   // The default data folder is that of whoever runs this.
   const { described } = loadSettings({ env: {}, flags: { data: '~/.gatehouse' } });
   const rows = described.map(({ name, value, description }) => {
-    const [head, tail] = name.split('.');
-    const type = typeOf(tail === undefined ? schema.properties[head] : schema.properties[head].properties[tail]);
-    const variable = `\`GATEHOUSE_${name.replace('.', '_').toUpperCase()}\``;
+    const type = typeOf(name.split('.').reduce((at, part) => at.properties[part], schema));
+    const variable = `\`GATEHOUSE_${name.replaceAll('.', '_').toUpperCase()}\``;
     const standard = name === 'data' ? '`~/.gatehouse`' : written(name, value);
     return [`\`${name}\``, standard, type, description, variable];
   });

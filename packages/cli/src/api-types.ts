@@ -2,12 +2,14 @@
 import type {
   AdminRow,
   AuditRow,
+  Cut,
   Definition,
   Grant,
   Identity,
   IntakeReport,
   Policy,
   PolicyVersion,
+  RetentionView,
   Server,
   Token,
 } from '@gatehouse/gateway';
@@ -16,6 +18,7 @@ import type { Decision, PolicyProblem, Trace } from '@gatehouse/policy';
 export type {
   AdminRow as ChangeRow,
   AuditRow,
+  Cut,
   Definition,
   Grant,
   Identity,
@@ -23,6 +26,7 @@ export type {
   Policy,
   PolicyProblem,
   PolicyVersion,
+  RetentionView,
   Server,
   Token,
 };

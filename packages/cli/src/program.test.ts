@@ -40,7 +40,7 @@ describe('every command', () => {
       ...['create', 'list', 'show', 'update', 'rotate', 'revoke'].map((name) => `grant ${name}`),
       ...['create', 'list', 'show', 'update', 'revoke', 'restore'].map((name) => `identity ${name}`),
       ...['create', 'list', 'show', 'rotate', 'revoke'].map((name) => `token ${name}`),
-      ...['search', 'changes', 'tail', 'show', 'key', 'verify', 'export'].map((name) => `audit ${name}`),
+      ...['search', 'changes', 'tail', 'show', 'key', 'verify', 'export', 'retention'].map((name) => `audit ${name}`),
       'why',
       'config check',
       'config show',

@@ -73,7 +73,12 @@ describe('gatehouse', () => {
     expect(await new McpClient(made.url, made.secret!).open()).toBe(401);
 
     expect((await home.run(['audit', 'verify'])).code).toBe(EXIT.ok);
-    expect((await home.run(['doctor'])).code).toBe(EXIT.ok);
+    const { checks } = await home.json<{ checks: { name: string; status: string }[] }>(['doctor']);
+    expect(Object.fromEntries(checks.map(({ name, status }) => [name, status]))).toMatchObject({
+      'disk reserve': 'ok',
+      retention: 'ok',
+      heads: 'warn',
+    });
     expect(await serving.stop()).toBe(EXIT.ok);
     expect([existsSync(serving.readyFile), existsSync(join(home.data, 'server.json'))]).toEqual([false, false]);
   });

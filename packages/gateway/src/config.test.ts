@@ -36,16 +36,41 @@ describe('settings', () => {
   });
 
   it('[CFG-ERRORS] names every error with its setting and where it was set', () => {
-    writeFileSync(file, 'port: high\nmax_bdy: 3\naudit:\n  durabilty: x\n  retention: 4d\ncall_deadline: soon\n');
+    writeFileSync(
+      file,
+      'port: high\nmax_bdy: 3\naudit:\n  durabilty: x\n  retention: 4h\n  heads:\n    webhook: ftp://x\ncall_deadline: soon\n',
+    );
     const found = problems(() => loadSettings({ file, env: {} }));
     expect(found.map((item) => item.pointer).sort()).toEqual([
       'audit.durabilty',
+      'audit.heads.webhook',
       'audit.retention',
       'call_deadline',
       'max_bdy',
       'port',
     ]);
     expect(found.find((item) => item.pointer === 'port')?.message).toContain('gatehouse.yaml');
+  });
+
+  it('[CFG-ORDER] settings within settings come from the file, the environment and flags alike', () => {
+    writeFileSync(file, 'audit:\n  retention: never\n  heads:\n    file: /mnt/a\n    allow: [10.0.0.7]\n');
+    const env = { GATEHOUSE_AUDIT_HEADS_WEBHOOK: 'https://heads.example.com/x', GATEHOUSE_AUDIT_RESERVE: '1 MiB' };
+    const { settings, described } = loadSettings({ file, env, flags: { 'audit.heads.file': '/mnt/b' } });
+    expect(settings.audit).toMatchObject({ retention: null, reserve: 1_048_576 });
+    expect(settings.audit.heads).toEqual({
+      file: '/mnt/b',
+      webhook: 'https://heads.example.com/x',
+      allow: ['10.0.0.7'],
+    });
+    expect(described.filter((row) => row.name.startsWith('audit.heads.'))).toMatchObject([
+      { name: 'audit.heads.file', source: 'flag' },
+      { name: 'audit.heads.webhook', source: 'environment' },
+      { name: 'audit.heads.allow', source: 'file' },
+    ]);
+    expect(loadSettings({ env: {} }).settings.audit).toMatchObject({
+      retention: 400 * 86_400_000,
+      heads: { allow: [] },
+    });
   });
 
   it('[CFG-ERRORS] refuses YAML with a key written twice', () => {

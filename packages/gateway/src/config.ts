@@ -45,6 +45,7 @@ const list = z.union([
   ),
 ]);
 const folder = z.string().min(1).transform(expandHome);
+const DAY_MS = 86_400_000;
 
 const settingsSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
@@ -82,6 +83,29 @@ const settingsSchema = z.strictObject({
         .describe(
           'class: power-loss safe for everything above read, process-death safe for read; fsync: power-loss safe for all; commit: process-death safe for all.',
         ),
+      retention: z
+        .union([z.literal('never').transform(() => null), duration(DAY_MS, 36_500 * DAY_MS)])
+        .default(400 * DAY_MS)
+        .describe(
+          'Closed segments of the audit log older than this are cut, with a signed record of what was cut; never: none are. What limits are rebuilt from is always kept.',
+        ),
+      reserve: size(0, 1024 ** 3)
+        .default(8 * 1024 ** 2)
+        .describe('Disk kept for the outcomes of calls under way when the disk is full; 0 keeps none.'),
+      heads: z
+        .strictObject({
+          file: folder
+            .optional()
+            .describe('A file on another disk or machine, to which each signed head of the audit log is appended.'),
+          webhook: z
+            .url({ protocol: /^https?$/ })
+            .optional()
+            .describe('A URL to which each signed head is posted as JSON; https, and a public address unless allowed.'),
+          allow: list
+            .default([])
+            .describe('Hosts, addresses and ranges that the webhook may have although they are not public.'),
+        })
+        .prefault({}),
     })
     .prefault({}),
   limits: z
@@ -116,9 +140,7 @@ const NOT_YET: Readonly<Record<string, string>> = {
   trusted_proxies: 'trusted proxies are not available in this version',
   database_url: 'PostgreSQL is not available in this version; leave it out to use the store in the data folder',
   redis_url: 'Redis is not available in this version; leave it out to count in memory',
-  'audit.retention': 'retention is not available in this version; segments are kept for ever',
   'audit.log_values': 'logging argument values is not available in this version; digests are always kept',
-  'audit.heads': 'sending heads out is not available in this version; use gatehouse audit export',
   'audit.sinks': 'sinks are not available in this version; use gatehouse audit tail',
 };
 
@@ -129,23 +151,33 @@ function expandHome(path: string): string {
   return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);
 }
 
-const GROUPS = ['audit', 'limits'] as const;
+/** Settings that hold settings; an inner one before the one that it is in. */
+const GROUPS = ['audit.heads', 'audit', 'limits'] as const;
 
 /** `audit.durability` ← `GATEHOUSE_AUDIT_DURABILITY`, `max_body` ← `GATEHOUSE_MAX_BODY`. */
 function nameOfVariable(variable: string): string {
   const name = variable.slice('GATEHOUSE_'.length).toLowerCase();
-  const group = GROUPS.find((candidate) => name.startsWith(`${candidate}_`));
+  const group = GROUPS.find((candidate) => name.startsWith(`${candidate.replace('.', '_')}_`));
   return group ? `${group}.${name.slice(group.length + 1)}` : name;
 }
 
 function put(target: Record<string, unknown>, name: string, value: unknown): void {
-  const [head, tail] = name.split('.') as [string, string?];
-  if (tail === undefined) target[head] = value;
-  else {
-    target[head] ??= {};
-    const inner = target[head];
-    if (typeof inner === 'object' && inner !== null) (inner as Record<string, unknown>)[tail] = value;
+  const path = name.split('.');
+  let at = target;
+  for (const part of path.slice(0, -1)) {
+    at[part] ??= {};
+    const inner = at[part];
+    if (typeof inner !== 'object' || inner === null) return;
+    at = inner as Record<string, unknown>;
   }
+  at[path.at(-1)!] = value;
+}
+
+function take(target: Record<string, unknown>, name: string): void {
+  const path = name.split('.');
+  let at: unknown = target;
+  for (const part of path.slice(0, -1)) at = (at as Record<string, unknown> | undefined)?.[part];
+  if (typeof at === 'object' && at !== null) delete (at as Record<string, unknown>)[path.at(-1)!];
 }
 
 function readFile(path: string): Record<string, unknown> {
@@ -170,12 +202,13 @@ function readFile(path: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function flatNames(value: Record<string, unknown>): string[] {
-  return Object.entries(value).flatMap(([key, inner]) =>
-    (GROUPS as readonly string[]).includes(key) && typeof inner === 'object' && inner !== null
-      ? Object.keys(inner).map((name) => `${key}.${name}`)
-      : [key],
-  );
+function flatten(value: Record<string, unknown>, prefix = ''): [name: string, value: unknown][] {
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const name = prefix + key;
+    return (GROUPS as readonly string[]).includes(name) && typeof inner === 'object' && inner !== null
+      ? flatten(inner as Record<string, unknown>, `${name}.`)
+      : [[name, inner] as [string, unknown]];
+  });
 }
 
 export interface LoadOptions {
@@ -196,10 +229,8 @@ export function loadSettings(options: LoadOptions): { settings: Settings; descri
   const items: ErrorItem[] = [];
   const file = options.file ?? options.env.GATEHOUSE_CONFIG;
   if (file !== undefined && file !== '') {
-    const values = readFile(expandHome(file));
-    for (const name of flatNames(values)) {
-      const [head, tail] = name.split('.') as [string, string?];
-      put(merged, name, tail === undefined ? values[head] : (values[head] as Record<string, unknown>)[tail]);
+    for (const [name, value] of flatten(readFile(expandHome(file)))) {
+      put(merged, name, value);
       sources.set(name, { source: 'file', from: file });
     }
   }
@@ -219,9 +250,7 @@ export function loadSettings(options: LoadOptions): { settings: Settings; descri
     const refused = NOT_YET[name];
     if (refused === undefined) continue;
     items.push({ pointer: name, message: `${refused} (set by ${sources.get(name)?.from})` });
-    const [head, tail] = name.split('.') as [string, string?];
-    if (tail === undefined) delete merged[head];
-    else delete (merged[head] as Record<string, unknown>)[tail];
+    take(merged, name);
   }
   const parsed = settingsSchema.safeParse(merged);
   for (const issue of parsed.success ? [] : parsed.error.issues) {

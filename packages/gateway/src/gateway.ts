@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
 import { type AuditLog, openAuditLog } from './audit/log.ts';
+import { openHeadExport, openRetention, type Upkeep, type UpkeepLog } from './audit/upkeep.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
@@ -30,6 +31,7 @@ export const SERVER_FILE = 'server.json';
 /** Folder of the audit log inside the data folder. */
 export const AUDIT_FOLDER = 'audit';
 
+const USER_AGENT = `gatehouse/${VERSION}`;
 const GATEHOUSE_ACTOR: Actor = { kind: 'gatehouse', id: 'gatehouse' };
 
 export interface OpenOptions {
@@ -59,6 +61,8 @@ export interface Gateway {
   readonly audit: AuditLog;
   readonly adminToken: string;
   readonly instanceId: string;
+  /** What goes on beside the log. `listen` starts the retention. */
+  readonly upkeep: Upkeep;
   /** What the data plane works with, for a front end beside HTTP. */
   readonly gate: Gate;
   /** The tools that a server lists now. @throws GatehouseError upstream_unreachable */
@@ -85,6 +89,8 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
   });
   const startedAt = new Date(clock()).toISOString();
+  const log: UpkeepLog = (level, detail, message) => logger[level](detail, message);
+  const heads = openHeadExport(settings.audit.heads, { clock, userAgent: USER_AGENT, log });
   const { services, audit, instanceId } = await openControlPlane({
     dataDir,
     keys,
@@ -98,7 +104,12 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         keyId: keys.keyId,
         // Such a log's runs are short: the first search takes in what they left.
         indexBehindCalls: options.auditDir === undefined,
+        reserveBytes: settings.audit.reserve,
+        onHead: (head) => heads.push(head),
       }),
+  }).catch(async (error: unknown) => {
+    await heads.close();
+    throw error;
   });
   const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
   try {
@@ -115,9 +126,16 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     }
   } catch (error) {
     await audit.close();
+    await heads.close();
     await services.close();
     throw error;
   }
+  const retention = openRetention(audit, {
+    age: settings.audit.retention,
+    clock,
+    shared: options.auditDir !== undefined,
+    log,
+  });
   return assemble({
     settings,
     clock,
@@ -128,6 +146,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     services,
     audit,
     instanceId,
+    upkeep: { heads, retention },
     onIntake: options.onIntake,
   });
 }
@@ -142,6 +161,7 @@ interface Parts {
   services: Services;
   audit: AuditLog;
   instanceId: string;
+  upkeep: Upkeep;
   onIntake: OpenOptions['onIntake'];
 }
 
@@ -155,15 +175,17 @@ function assemble({
   services,
   audit,
   instanceId,
+  upkeep,
   onIntake,
 }: Parts): Gateway {
   const dataDir = settings.data;
   const metrics = new Metrics((error) => logger.error({ err: error }, 'a fault denied a message'));
   metrics.observe(audit, counters);
+  metrics.observeUpkeep(upkeep);
   const upstreams = new Upstreams({
     maxResult: settings.max_result,
     idleStream: settings.idle_stream,
-    userAgent: `gatehouse/${VERSION}`,
+    userAgent: USER_AGENT,
     clock,
     log: (event, detail) => logger.warn(detail, event),
   });
@@ -222,6 +244,7 @@ function assemble({
   const api = createApi({
     services,
     audit,
+    upkeep,
     counters,
     adminToken: token,
     clock,
@@ -248,6 +271,7 @@ function assemble({
     audit,
     adminToken: token,
     instanceId,
+    upkeep,
     gate,
     readTools: async (slug) => toolsOf(slug),
     readDefinitions,
@@ -261,6 +285,7 @@ function assemble({
         `${JSON.stringify({ pid: process.pid, api: local, started: startedAt, instance: instanceId })}\n`,
         { mode: 0o600 },
       );
+      upkeep.retention.start();
       logger.debug({ url, data: dataDir }, 'listening');
       return addresses;
     },
@@ -269,8 +294,14 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
-        await audit.close();
-        await services.close();
+        await upkeep.retention.close();
+        try {
+          await audit.close();
+        } finally {
+          // The last head is the one over `stop`.
+          await upkeep.heads.close();
+          await services.close();
+        }
       })();
       return closing;
     },

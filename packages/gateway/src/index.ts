@@ -1,5 +1,8 @@
 export type { ApiApp } from './api/app.ts';
 export { headSigner } from './audit/chain.ts';
+export type { HeadSinkState } from './audit/head-export.ts';
+export type { ReserveState } from './audit/reserve.ts';
+export type { Cut, RetentionState, RetentionView } from './audit/retention.ts';
 export type { AdminRow, AuditRow } from './audit/search.ts';
 export { type DescribedSetting, type LoadOptions, loadSettings, type Settings, settingsJsonSchema } from './config.ts';
 export { ERRORS, type ErrorCode, type ErrorItem, GatehouseError } from './errors.ts';

@@ -1,6 +1,8 @@
 // All metrics, with names, units and buckets, in one place. Prometheus text at /metrics.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { HeadSinkState } from './audit/head-export.ts';
 import type { AuditLog } from './audit/log.ts';
+import type { Upkeep } from './audit/upkeep.ts';
 
 export type DecisionLabel = 'allow' | 'deny' | 'refuse' | 'unavailable';
 
@@ -72,11 +74,82 @@ export class Metrics {
       },
     });
     new Gauge({
+      name: 'gatehouse_audit_reserve_bytes',
+      help: 'Disk kept for the outcomes of calls under way; less than is set while the disk is full.',
+      registers,
+      collect() {
+        this.set(audit.stats().reserve.held);
+      },
+    });
+    new Gauge({
       name: 'gatehouse_counters',
       help: 'Limit counters in memory.',
       registers,
       collect() {
         this.set(counters.stats().counters);
+      },
+    });
+  }
+
+  /** What goes on beside the log; a sink appears once there is one. */
+  observeUpkeep({ heads, retention }: Upkeep): void {
+    const registers = [this.#registry];
+    const seconds = (time: string): number => Date.parse(time) / 1000;
+    const bySink = (
+      Kind: typeof Gauge<'sink'> | typeof Counter<'sink'>,
+      name: string,
+      help: string,
+      read: (state: HeadSinkState) => number | undefined,
+    ): void => {
+      new Kind({
+        name,
+        help,
+        labelNames: ['sink'],
+        registers,
+        collect() {
+          this.reset();
+          for (const state of heads.states) {
+            const value = read(state);
+            if (value !== undefined) this.inc({ sink: state.sink }, value);
+          }
+        },
+      });
+    };
+    bySink(
+      Gauge,
+      'gatehouse_audit_head_exported_timestamp_seconds',
+      'When the last signed head arrived elsewhere.',
+      ({ last }) => last && seconds(last.exportedAt),
+    );
+    bySink(
+      Counter,
+      'gatehouse_audit_head_failures_total',
+      'Sendings of heads that failed.',
+      ({ failures }) => failures,
+    );
+    bySink(Gauge, 'gatehouse_audit_heads_waiting', 'Heads that wait to be sent.', ({ waiting }) => waiting);
+    bySink(
+      Counter,
+      'gatehouse_audit_heads_dropped_total',
+      'Heads left out while a sink was away; later ones hold what they held.',
+      ({ dropped }) => dropped,
+    );
+    new Gauge({
+      name: 'gatehouse_audit_retention_timestamp_seconds',
+      help: 'When the retention of the audit log last ran to its end.',
+      registers,
+      collect() {
+        const { lastRun } = retention.state;
+        if (lastRun !== undefined) this.set(seconds(lastRun));
+      },
+    });
+    new Counter({
+      name: 'gatehouse_audit_cut_records_total',
+      help: 'Records that the retention cut.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(retention.state.cutRecords);
       },
     });
   }

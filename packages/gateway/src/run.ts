@@ -67,6 +67,7 @@ export async function runStdio(options: RunOptions): Promise<number> {
     },
   );
   try {
+    gateway.upkeep.retention.start();
     const { services } = gateway;
     await services.servers.create(
       {

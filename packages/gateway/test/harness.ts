@@ -11,6 +11,8 @@ export const ADMIN: Actor = { kind: 'local-admin', id: 'local' };
 export const SECRET_KEY = '9f1c72a05be84d36c0e7195fa2b84763d81e6f90ab35c24d7786e1f2093b5ac4';
 
 export interface HarnessOptions {
+  /** Data folder; default: a new one. Deleted by `close`. */
+  dir?: string;
   /** Settings by name. */
   flags?: Record<string, unknown>;
   clock?: () => number;
@@ -68,7 +70,7 @@ export class Harness {
   }
 
   static async open(options: HarnessOptions = {}): Promise<Harness> {
-    const dir = mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
+    const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
     const { settings } = loadSettings({
       env: {},
       flags: { data: dir, port: 0, log_level: 'silent', ...options.flags },

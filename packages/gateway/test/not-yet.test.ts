@@ -10,9 +10,7 @@ describe('settings', () => {
     ['[not yet: GW-TLS]', 'trusted_proxies', 'trusted proxies'],
     ['[not yet: CFG-REMOTE]', 'database_url', 'PostgreSQL'],
     ['[not yet: CFG-REMOTE]', 'redis_url', 'Redis'],
-    ['[not yet: AUD-RETENTION]', 'audit.retention', 'retention'],
     ['[not yet: AUD-VALUES]', 'audit.log_values', 'argument values'],
-    ['[not yet: AUD-HEADS-OUT]', 'audit.heads', 'heads'],
     ['[not yet: AUD-SINKS]', 'audit.sinks', 'sinks'],
   ])('%s %s is refused by name', (_, name, word) => {
     const load = () => loadSettings({ env: {}, flags: { [name]: 'x' } });

@@ -1,10 +1,11 @@
 // `gatehouse run` over starts: what the first one accepts, what a later one denies, and how a person accepts anew.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { type SignedHead, verifyAuditLog } from '@gatehouse/verify';
 import { afterAll, describe, expect, it } from 'vitest';
-import { loadSettings, runStdio } from '../src/index.ts';
+import { headSigner, loadSecretKey, loadSettings, runStdio } from '../src/index.ts';
 import { SECRET_KEY } from './harness.ts';
 
 const SERVER = `
@@ -25,10 +26,14 @@ describe('gatehouse run', () => {
   afterAll(() => rmSync(data, { recursive: true, force: true }));
 
   /** One run: lists the tools, calls one, ends. */
-  async function run(schema: object, accept = false): Promise<{ said: string; answer: string }> {
+  async function run(
+    schema: object,
+    accept = false,
+    flags: Record<string, unknown> = {},
+  ): Promise<{ said: string; answer: string }> {
     const [stdin, stdout] = [new PassThrough(), new PassThrough()];
     const said: string[] = [];
-    const { settings } = loadSettings({ env: {}, flags: { data } });
+    const { settings } = loadSettings({ env: {}, flags: { data, ...flags } });
     const ended = runStdio({
       settings,
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
@@ -77,5 +82,24 @@ describe('gatehouse run', () => {
     expect(anew.said).toBe('Accepted anew: get_a.');
     expect(anew.answer).toContain('done');
     expect(await run(wider)).toMatchObject({ said: '' });
+  });
+
+  it('[AUD-HEADS-OUT] sends its heads out, too, and keeps its reserve beside its log', async () => {
+    const file = join(data, 'heads.jsonl');
+    await run({}, true, { 'audit.heads.file': file, 'audit.reserve': '1 MiB' });
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    const externalHeads = lines.map((line) => JSON.parse(line) as SignedHead);
+    const publicKey = headSigner(
+      loadSecretKey({ env: { GATEHOUSE_SECRET_KEY: SECRET_KEY }, dataDir: data, create: false }).bytes('audit-signing'),
+      'any',
+    ).publicKey;
+    const report = await verifyAuditLog({
+      dir: join(data, 'run', 'audit'),
+      publicKeys: [{ publicKey }],
+      externalHeads,
+    });
+    expect(report).toMatchObject({ ok: true, externalHeadHeld: true });
+    expect(externalHeads.filter(({ stream }) => stream === 'calls').length).toBeGreaterThan(0);
+    expect(statSync(join(data, 'run', 'audit', 'reserve')).size).toBe(1024 ** 2);
   });
 });

@@ -7,7 +7,6 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 
 /** Files that read only what this program or its package wrote, with keys that no one else names. */
 const ALLOWED = [
-  'packages/cli/src/commands/audit-verify.ts',
   'packages/flux/src/tasks/store.ts',
   'packages/flux/src/tools/schemas.ts',
   'packages/gateway/src/store/lock.ts',

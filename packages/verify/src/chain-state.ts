@@ -1,5 +1,5 @@
 import { GENESIS, type LogRecord } from './record.ts';
-import type { ChainReport, OpenIntent, Problem } from './types.ts';
+import type { ChainReport, OpenIntent, Problem, SignedCut } from './types.ts';
 
 /** A record that something else names: a start record, a head in another chain, or a head from outside. */
 export interface Reference {
@@ -12,6 +12,8 @@ export interface Reference {
   /** Who names it, for the message. */
   by: string;
   outside?: boolean;
+  /** When a head from outside was made. */
+  time?: string;
   file?: string;
   line?: number;
 }
@@ -33,6 +35,14 @@ export class ChainState {
   files = 0;
   heads = 0;
   provenSeq = 0;
+  /** The record before the first one that is here. */
+  base = 0;
+  /** That the first records are missing, until a cut explains it; and `prev` of the first that is here. */
+  late: { problem: Problem; prev: string } | undefined;
+  /** Heads from outside that were found as they say. */
+  held = 0;
+  /** The longest cut that a signed record tells of. */
+  cut: SignedCut | undefined;
   stopped: boolean = false;
   /** Something was wrong: from there on no head proves an unbroken chain. */
   broken: boolean = false;
@@ -48,6 +58,14 @@ export class ChainState {
   constructor(stream: string, writer: string) {
     this.stream = stream;
     this.writer = writer;
+  }
+
+  /** Begins behind record `seq`, which is not here. */
+  beginBehind(seq: number): void {
+    this.base = seq;
+    this.lastSeq = seq;
+    this.lastHash = undefined;
+    this.provenSeq = seq;
   }
 
   /** Goes on to a record; what it should be was checked before. */
@@ -108,9 +126,10 @@ export class ChainState {
       writer: this.writer,
       files: this.files,
       records: this.records,
+      firstSeq: this.base + 1,
       lastSeq: this.lastSeq,
       provenSeq: this.provenSeq,
-      unproven: Math.max(0, this.records - this.provenSeq),
+      unproven: Math.max(0, this.records - (this.provenSeq - this.base)),
       heads: this.heads,
       stopped: this.stopped,
     };

@@ -1,8 +1,9 @@
 import { ChainState, type Reference } from './chain-state.ts';
+import { checkCut, cutReport, isCutRecord, readCut } from './cuts.ts';
 import { type Keys, readHead } from './keys.ts';
 import { type LogRecord, readRecord } from './record.ts';
 import type { InputFile, InputLine } from './source.ts';
-import type { Problem, ProblemCode, SignedHead, TornLine } from './types.ts';
+import type { CutReport, Problem, ProblemCode, SignedHead, TornLine } from './types.ts';
 
 const MAX_LISTED = 100;
 
@@ -40,7 +41,10 @@ export class Checker {
   problemCount = 0;
   readonly torn: TornLine[] = [];
   unchecked = 0;
-  externalHeld: boolean | undefined;
+  readonly external = { given: 0, held: 0, cut: 0 };
+  readonly cuts: CutReport[] = [];
+  cutCount = 0;
+  cutRecords = 0;
   readonly #keys: Keys;
   /** References were collected before the first record; else each is looked up when its record passes by. */
   readonly #collected: boolean;
@@ -81,6 +85,23 @@ export class Checker {
     else this.#meet(chain, reference, hash);
   }
 
+  /** Takes in what a record tells of a cut. @returns why it counts for nothing, if it does. */
+  #learnCut(record: LogRecord): string | undefined {
+    const cut = readCut(record.after);
+    if (!cut) return 'its statement has other members than a cut has';
+    const checked = this.#keys.some ? checkCut(cut, this.#keys) : 'valid';
+    if (checked === 'unknown_key') return `it names the key ${cut.key_id}, which was not given`;
+    if (checked !== 'valid') return `it is not signed under the key ${cut.key_id}`;
+    const chain = this.chain(cut.stream, cut.writer);
+    // Told of again when the record that told of it was cut itself.
+    if (chain.cut && chain.cut.last_seq >= cut.last_seq) return undefined;
+    this.cutRecords += cut.last_seq - (chain.cut?.last_seq ?? 0);
+    chain.cut = cut;
+    this.cutCount += 1;
+    if (this.cuts.length < MAX_LISTED) this.cuts.push(cutReport(cut));
+    return undefined;
+  }
+
   beginFile(file: InputFile): void {
     this.#file = file;
     this.#fileBegins = true;
@@ -119,16 +140,20 @@ export class Checker {
       this.torn.push(this.#doubtful.torn);
       this.#doubtful = undefined;
     }
-    const held = new Set([...this.chains.values()].filter((chain) => chain.records > 0).map((chain) => chain.stream));
-    for (const chain of this.chains.values()) {
+    const chains = [...this.chains.values()];
+    const held = new Set(chains.filter((chain) => chain.records > 0).map((chain) => chain.stream));
+    const cutUpTo = chains.map(({ cut }) => cut?.last_time ?? '').reduce((a, b) => (a > b ? a : b), '');
+    for (const chain of chains) {
+      this.#settleLate(chain);
       for (const reference of [...chain.awaited.values()].flat()) {
         if (partial && !reference.outside && (!held.has(chain.stream) || chain.records === 0)) {
           // An export may hold a part of the log: a chain that is wholly outside it cannot be looked up.
           this.unchecked += 1;
           continue;
         }
-        this.#miss(chain, reference);
+        this.#miss(chain, reference, cutUpTo);
       }
+      this.external.held += chain.held;
     }
   }
 
@@ -200,6 +225,7 @@ export class Checker {
     }
     const chain = this.chain(record.stream, record.writer);
     this.#current = chain;
+    if (chain.lastSeq === 0 && record.seq > 1) this.#beginLate(chain, record, where);
     const expected = chain.lastSeq + 1;
     if (record.seq < expected) {
       this.#earlier(chain, record, where);
@@ -217,11 +243,57 @@ export class Checker {
     }
     chain.advance(record.seq, record.hash);
     if (record.kind === 'head') this.#head(chain, record, where);
+    else if (isCutRecord(record)) this.#cut(chain, record, where);
     else if (record.kind === 'intent' || record.kind === 'outcome') chain.noteCall(record);
     chain.stopped = record.kind === 'stop' || (chain.stopped && record.kind === 'head');
     this.#meetAwaited(chain, record.seq, record.hash);
     if (!this.#collected)
       for (const reference of referencesOf(record, this.#keys)) this.refer({ ...reference, ...where });
+  }
+
+  /** Whether a cut explains that the first records are missing is known when all has passed by: it is told elsewhere. */
+  #beginLate(chain: ChainState, record: LogRecord, where: { file?: string; line: number }): void {
+    const problem = this.#gap(chain, 1, record.seq, where);
+    chain.broken = false;
+    chain.beginBehind(record.seq - 1);
+    chain.late = { problem, prev: record.prev };
+  }
+
+  /** A retention that was ended between its record and its work leaves more than was told of, never less. */
+  #settleLate(chain: ChainState): void {
+    if (!chain.late) return;
+    const { problem, prev } = chain.late;
+    const { cut, base } = chain;
+    const isMissing = problem.code === 'missing_segment' || problem.code === 'sequence_gap';
+    if (isMissing && cut && (cut.last_seq > base || (cut.last_seq === base && cut.hash === prev))) {
+      this.problemCount -= 1;
+      const listed = this.problems.indexOf(problem);
+      if (listed >= 0) this.problems.splice(listed, 1);
+      return;
+    }
+    if (isMissing && cut?.last_seq === base) {
+      problem.code = 'chain_broken';
+      problem.seq = base + 1;
+      problem.message = `Record ${base + 1} does not follow the records that were cut before it: it was changed.`;
+    } else if (isMissing && cut) {
+      problem.seq = cut.last_seq + 1;
+      problem.message = `Records up to ${cut.last_seq} were cut, as is told; but ${cut.last_seq + 1} to ${base} are missing as well.`;
+    }
+    chain.broken = true;
+    chain.provenSeq = base;
+    chain.held = 0;
+  }
+
+  #cut(chain: ChainState, record: LogRecord, where: { file?: string; line: number }): void {
+    const wrong = this.#learnCut(record);
+    if (wrong === undefined) return;
+    this.#problem(
+      'cut_invalid',
+      chain,
+      record.seq,
+      where,
+      `Record ${record.seq} tells of a cut, and counts for nothing: ${wrong}.`,
+    );
   }
 
   #earlier(chain: ChainState, record: LogRecord, where: { file?: string; line: number }): void {
@@ -240,13 +312,14 @@ export class Checker {
     );
   }
 
-  #gap(chain: ChainState, from: number, found: number, where: { file?: string; line: number }): void {
+  #gap(chain: ChainState, from: number, found: number, where: { file?: string; line: number }): Problem {
     const range = from === found - 1 ? `Record ${from} is` : `Records ${from} to ${found - 1} are`;
     const atStart = this.#fileBegins ? this.#file?.segment?.firstSeq === found : chain.records === 0;
     const problem = atStart
       ? this.#problem('missing_segment', chain, from, where, `${range} missing: this file begins with record ${found}.`)
       : this.#problem('sequence_gap', chain, from, where, `${range} missing: here stands record ${found}.`);
     chain.noteGap(from, found - 1, problem);
+    return problem;
   }
 
   #head(chain: ChainState, record: LogRecord, where: { file?: string; line: number }): void {
@@ -313,14 +386,13 @@ export class Checker {
     chain.awaited.delete(seq);
     for (const reference of awaited) {
       if (hash !== undefined) this.#meet(chain, reference, hash);
-      else if (reference.outside) this.externalHeld = false;
     }
   }
 
   #meet(chain: ChainState, reference: Reference, hash: string): void {
     const { seq, by, file, line } = reference;
     const same = hash === reference.hash;
-    if (reference.outside) this.externalHeld = same && !chain.broken;
+    if (reference.outside && same && !chain.broken) chain.held += 1;
     if (!same) {
       const place = { ...(file !== undefined && { file }), ...(line !== undefined && { line }) };
       this.#problem(
@@ -333,8 +405,18 @@ export class Checker {
     } else if (reference.signed && !chain.broken && seq > chain.provenSeq) chain.provenSeq = seq;
   }
 
-  #miss(chain: ChainState, { seq, by, outside, file, line }: Reference): void {
-    if (outside) this.externalHeld = false;
+  #miss(chain: ChainState, reference: Reference, cutUpTo: string): void {
+    const { seq, by, outside, file, line } = reference;
+    if (chain.cut && seq <= (chain.records === 0 ? chain.cut.last_seq : chain.base)) {
+      if (seq === chain.cut.last_seq) this.#meet(chain, reference, chain.cut.hash);
+      else if (outside) this.external.cut += 1;
+      return;
+    }
+    // Its cut was told by a record that has been cut since; all of that time was due.
+    if (outside && chain.records === 0 && reference.time !== undefined && reference.time <= cutUpTo) {
+      this.external.cut += 1;
+      return;
+    }
     const place = { ...(file !== undefined && { file }), ...(line !== undefined && { line }) };
     // A number that was passed without its record is a gap, reported where it is.
     if (seq <= chain.lastSeq) return;

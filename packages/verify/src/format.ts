@@ -25,8 +25,9 @@ function listed<T>(items: readonly T[], total: number, show: (item: T) => string
 
 function chainLine(chain: ChainReport): string {
   const end = chain.stopped ? '' : ', not stopped in order or still open';
+  const from = chain.firstSeq === 1 ? '' : ` from ${chain.firstSeq} on`;
   const proven = chain.unproven === 0 ? 'all proven' : `${chain.unproven} unproven`;
-  return `${chain.stream}/${chain.writer}: ${counted(chain.records, 'record')}, ${counted(chain.heads, 'head')}, ${proven}${end}`;
+  return `${chain.stream}/${chain.writer}: ${counted(chain.records, 'record')}${from}, ${counted(chain.heads, 'head')}, ${proven}${end}`;
 }
 
 /** A report as text for a terminal, without a line feed at its end. The first problem comes first. */
@@ -53,6 +54,16 @@ export function formatReport(report: VerifyReport): string {
     `${counted(report.records, 'record')} in ${counted(report.chains.length, 'chain')}: ${report.proven.toLocaleString('en')} proven by signed heads, ${report.unproven.toLocaleString('en')} unproven.`,
     ...listed(report.chains, report.chains.length, chainLine),
   );
+  if (report.cutCount > 0) {
+    out.push(
+      `Cut by retention, as signed records tell: ${counted(report.cutRecords, 'record')} of ${counted(report.cutCount, 'chain')}:`,
+      ...listed(
+        report.cuts,
+        report.cutCount,
+        (cut) => `${cut.stream}/${cut.writer} up to record ${cut.lastSeq}, ${cut.lastTime}; cut at ${cut.time}`,
+      ),
+    );
+  }
   if (report.torn.length > 0) {
     out.push(
       `${counted(report.torn.length, 'torn line')} (cut off while being written; not tampering):`,
@@ -71,7 +82,13 @@ export function formatReport(report: VerifyReport): string {
     );
   }
   if (report.externalHeadHeld !== undefined) {
-    out.push(report.externalHeadHeld ? 'The head from outside is held.' : 'The head from outside is NOT held.');
+    const { given, held, cut } = report.externalHeads ?? { given: 1, held: Number(report.externalHeadHeld), cut: 0 };
+    const gone = cut === 0 ? '' : ` ${counted(cut, 'head')} from outside: the records are cut.`;
+    const said =
+      given === 1
+        ? `The head from outside is ${report.externalHeadHeld ? '' : 'NOT '}held.`
+        : `${held} of ${given} heads from outside are held.`;
+    out.push(cut === given ? gone.trim() : `${said}${gone}`);
   }
   out.push('What this does not prove:', ...report.cannotProve.map((limit) => `  ${limit}`));
   return out.map(printable).join('\n');

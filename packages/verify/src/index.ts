@@ -1,10 +1,12 @@
 export { formatReport } from './format.ts';
 export type {
   ChainReport,
+  CutReport,
   OpenIntent,
   Problem,
   ProblemCode,
   PublicKeyInput,
+  SignedCut,
   SignedHead,
   TornLine,
   VerifyInput,

@@ -14,10 +14,13 @@ export function readHead(value: unknown): SignedHead | undefined {
   return texts ? (head as unknown as SignedHead) : undefined;
 }
 
-/** The bytes that a head signs: canonical JSON (RFC 8785) of what it says. */
+/** Canonical JSON (RFC 8785) of a statement whose members are named in order. */
+export const textOf = (statement: Readonly<Record<string, string | number>>): string => JSON.stringify(statement);
+
+/** The bytes that a head signs. */
 export function headStatement(head: SignedHead): string {
   const { hash, key_id, seq, stream, time, writer } = head;
-  return JSON.stringify({ hash, key_id, seq, stream, time, v: 1, writer });
+  return textOf({ hash, key_id, seq, stream, time, v: 1, writer });
 }
 
 /** Public keys, read once. */
@@ -52,12 +55,16 @@ export class Keys {
 
   /** Whether a head is signed under one of the keys. */
   check(head: SignedHead): 'valid' | 'signature_invalid' | 'unknown_key' {
-    const fitting = this.#keys.filter(({ keyId }) => keyId === undefined || keyId === head.key_id);
+    return this.checkText(headStatement(head), head.key_id, head.signature);
+  }
+
+  checkText(text: string, keyIdOfText: string, signatureText: string): 'valid' | 'signature_invalid' | 'unknown_key' {
+    const fitting = this.#keys.filter(({ keyId }) => keyId === undefined || keyId === keyIdOfText);
     if (fitting.length === 0) return 'unknown_key';
     // Base64url has several spellings of some byte strings; only the one a writer makes counts.
-    const signature = Buffer.from(head.signature, 'base64url');
-    if (signature.length !== 64 || signature.toString('base64url') !== head.signature) return 'signature_invalid';
-    const statement = Buffer.from(headStatement(head));
+    const signature = Buffer.from(signatureText, 'base64url');
+    if (signature.length !== 64 || signature.toString('base64url') !== signatureText) return 'signature_invalid';
+    const statement = Buffer.from(text);
     return fitting.some(({ key }) => verify(null, statement, key, signature)) ? 'valid' : 'signature_invalid';
   }
 }

@@ -13,6 +13,8 @@ export interface LogRecord {
   request_id?: unknown;
   start?: unknown;
   head?: unknown;
+  action?: unknown;
+  after?: unknown;
 }
 
 /** `prev` of a chain's first record. */

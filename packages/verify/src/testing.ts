@@ -1,5 +1,5 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import type { PublicKeyInput, SignedHead } from './types.ts';
+import type { PublicKeyInput, SignedCut, SignedHead } from './types.ts';
 
 // A writer of its own, after docs/audit-format.md alone: the verifier is not tested against the gateway's idea of it.
 
@@ -63,6 +63,33 @@ export class ChainMaker {
 
   addHead(head: unknown = this.head()): this {
     return this.add('head', { head });
+  }
+
+  /** What a retention tells that cut this chain up to record `last`. */
+  cut(last: number, key: KeyObject = pair.privateKey, change: Partial<SignedCut> = {}): SignedCut {
+    const { hash } = JSON.parse(this.lines[last - 1]!) as { hash: string };
+    const { stream, writer } = this;
+    const times = { first_time: TIME, last_time: TIME, time: '2027-04-05T10:00:00.000Z' };
+    const cut = { stream, writer, first_seq: 1, last_seq: last, hash, ...times, key_id: 'k1', ...change };
+    const text =
+      `{"first_seq":${cut.first_seq},"first_time":"${cut.first_time}","hash":"${cut.hash}","key_id":"${cut.key_id}",` +
+      `"last_seq":${cut.last_seq},"last_time":"${cut.last_time}","stream":"${cut.stream}","time":"${cut.time}","v":1,` +
+      `"what":"cut","writer":"${cut.writer}"}`;
+    return { ...cut, signature: sign(null, Buffer.from(text), key).toString('base64url') };
+  }
+
+  /** Tells of a cut, in the stream admin. */
+  addCut(cut: unknown): this {
+    const actor = { kind: 'gatehouse', id: 'retention' };
+    return this.add('admin', { actor, action: 'audit.cut', target: 'x', after: cut });
+  }
+
+  /** The chain from a record on, as a segment's bytes. */
+  from(first: number): string {
+    return this.lines
+      .slice(first - 1)
+      .map((line) => `${line}\n`)
+      .join('');
   }
 
   /** The chain as a segment's bytes. */

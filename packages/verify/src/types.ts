@@ -30,6 +30,8 @@ export type ProblemCode =
   | 'truncated'
   /** A head or start record elsewhere names a chain that is not here. */
   | 'missing_chain'
+  /** A record tells of a cut and is not signed as one, so that nothing is excused by it. */
+  | 'cut_invalid'
   /** The head from outside is not a head, or not signed under a key that was given. */
   | 'external_head_invalid';
 
@@ -71,8 +73,10 @@ export interface ChainReport {
   writer: string;
   files: number;
   records: number;
+  /** What was before it was cut by retention; 1 where nothing was. */
+  firstSeq: number;
   lastSeq: number;
-  /** Everything up to here, in unbroken order from record 1, is held by a signed head. */
+  /** Everything up to here, in unbroken order from `firstSeq`, is held by a signed head. */
   provenSeq: number;
   /** Records that no head holds. */
   unproven: number;
@@ -91,6 +95,33 @@ export interface SignedHead {
   time: string;
   key_id: string;
   signature: string;
+}
+
+/** What retention cut from a chain, as the record in the stream admin tells it in its member `after`. */
+export interface SignedCut {
+  stream: string;
+  writer: string;
+  first_seq: number;
+  last_seq: number;
+  hash: string;
+  first_time: string;
+  last_time: string;
+  time: string;
+  key_id: string;
+  signature: string;
+}
+
+/** Records that retention removed, as a signed record tells. */
+export interface CutReport {
+  stream: string;
+  writer: string;
+  firstSeq: number;
+  lastSeq: number;
+  /** Times of the first and the last of them. */
+  firstTime: string;
+  lastTime: string;
+  /** When they were cut. */
+  time: string;
 }
 
 /** A public key that heads may be signed under. */
@@ -112,6 +143,8 @@ export interface VerifyInput {
   publicKeys: readonly PublicKeyInput[];
   /** A head that was kept outside the store. */
   externalHead?: SignedHead;
+  /** As many of them as were kept. */
+  externalHeads?: readonly SignedHead[];
 }
 
 export interface VerifyReport {
@@ -130,8 +163,18 @@ export interface VerifyReport {
   /** Names of records that could not be looked up, since the input holds only part of the log. */
   unchecked: number;
   signaturesChecked: boolean;
-  /** Whether the head from outside was found as it says; absent when none was given. */
+  /** What retention cut, as far as signed records tell; the first 100. */
+  cuts: CutReport[];
+  cutCount: number;
+  /** Records that were cut, by what these tell. */
+  cutRecords: number;
+  /**
+   * Whether every head from outside was found as it says, those apart that name records which were cut; false when all of
+   * them do. Absent when none was given.
+   */
   externalHeadHeld?: boolean;
+  /** How many heads from outside were given, found as they say, and name records that were cut. */
+  externalHeads?: { given: number; held: number; cut: number };
   /** Plain sentences: what this result does not say. */
   cannotProve: string[];
 }

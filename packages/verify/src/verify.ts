@@ -2,7 +2,7 @@ import { Checker, referencesOf } from './checker.ts';
 import { Keys, readHead } from './keys.ts';
 import { readRecord } from './record.ts';
 import { filesOfDir, filesOfList, type InputFile, type InputLine, linesOfFile, linesOfIterable } from './source.ts';
-import type { VerifyInput, VerifyReport } from './types.ts';
+import type { SignedHead, VerifyInput, VerifyReport } from './types.ts';
 
 const MAX_EXAMPLES = 100;
 
@@ -24,10 +24,13 @@ async function collectReferences(files: readonly InputFile[], checker: Checker, 
   }
 }
 
-function referToExternal(input: VerifyInput, keys: Keys, checker: Checker): void {
-  if (input.externalHead === undefined) return;
-  const head = readHead(input.externalHead);
-  checker.externalHeld = false;
+function externalHeadsOf({ externalHead, externalHeads }: VerifyInput): readonly unknown[] {
+  return [...(externalHead === undefined ? [] : [externalHead]), ...(externalHeads ?? [])];
+}
+
+function referToExternal(given: unknown, keys: Keys, checker: Checker): void {
+  const head = readHead(given);
+  checker.external.given += 1;
   const checked = head && keys.some ? keys.check(head) : undefined;
   if (!head || (checked !== undefined && checked !== 'valid')) {
     const reason = !head
@@ -36,14 +39,16 @@ function referToExternal(input: VerifyInput, keys: Keys, checker: Checker): void
         ? `it names the key ${head.key_id}, which was not given`
         : 'its signature does not fit what it says';
     checker.problemCount += 1;
+    if (checker.problems.length >= MAX_EXAMPLES) return;
     checker.problems.push({
       code: 'external_head_invalid',
       message: `The head from outside cannot be used: ${reason}.`,
     });
     return;
   }
-  const { stream, writer, seq, hash } = head;
-  checker.refer({ stream, writer, seq, hash, signed: checked === 'valid', by: 'the head from outside', outside: true });
+  const { stream, writer, seq, hash, time } = head;
+  const signed = checked === 'valid';
+  checker.refer({ stream, writer, seq, hash, time, signed, by: 'the head from outside', outside: true });
 }
 
 function limitsOf(input: VerifyInput, report: Omit<VerifyReport, 'cannotProve'>): string[] {
@@ -58,13 +63,24 @@ function limitsOf(input: VerifyInput, report: Omit<VerifyReport, 'cannotProve'>)
       `${report.unproven === 1 ? '1 record lies' : `${report.unproven} records lie`} behind the last signed head of their chain; what lies there could have been changed or cut off by whoever can write the store.`,
     );
   }
+  const heads = externalHeadsOf(input);
+  const [head] = heads as readonly SignedHead[];
   limits.push(
-    input.externalHead === undefined
+    head === undefined
       ? 'No head from outside was given: whoever can write the store can cut off records back to an earlier head, or remove the newest chains, and whoever has the signing key as well can rewrite all. Keep heads elsewhere and give one.'
       : report.externalHeadHeld
-        ? `Up to record ${input.externalHead.seq} of ${input.externalHead.stream}/${input.externalHead.writer} this is the log that the head from outside was made from. What lies behind it, whoever can write the store could have cut off, and with the signing key rewritten.`
-        : 'The head from outside was not found as it says: this is not the log that it was made from, or it was changed since.',
+        ? heads.length > 1
+          ? 'Up to the records that the heads from outside name this is the log that they were made from. What lies behind the last of them, whoever can write the store could have cut off, and with the signing key rewritten.'
+          : `Up to record ${head.seq} of ${head.stream}/${head.writer} this is the log that the head from outside was made from. What lies behind it, whoever can write the store could have cut off, and with the signing key rewritten.`
+        : heads.length > 1
+          ? 'Not every head from outside was found as it says: this is not the log that they were made from, or it was changed since.'
+          : 'The head from outside was not found as it says: this is not the log that it was made from, or it was changed since.',
   );
+  if (report.cutCount > 0) {
+    limits.push(
+      'What was cut cannot be looked at any more. That it was old enough to be cut is what the gateway says; whoever has the signing key could say it as well.',
+    );
+  }
   if (report.unchecked > 0) {
     limits.push(
       `${report.unchecked} mentions of other chains could not be looked up, since the input does not hold these records.`,
@@ -89,7 +105,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
   // In an export the chains may be mixed: references are then met as the records pass by.
   const collected = lines === undefined && list.every((file) => file.segment !== undefined);
   const checker = new Checker(keys, collected);
-  referToExternal(input, keys, checker);
+  for (const head of externalHeadsOf(input)) referToExternal(head, keys, checker);
   if (collected) await collectReferences(list, checker, keys);
   const takeAll = async (batches: AsyncIterable<InputLine[]>): Promise<void> => {
     for await (const batch of batches) for (const line of batch) checker.take(line);
@@ -101,6 +117,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
   }
   checker.end(dir === undefined);
 
+  const { external } = checker;
   const chains = [...checker.chains.values()].filter((chain) => chain.records > 0 || chain.files > 0);
   const examples = chains.flatMap((chain) => chain.openExamples(MAX_EXAMPLES)).slice(0, MAX_EXAMPLES);
   const reports = chains.map((chain) => chain.report());
@@ -119,7 +136,13 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
     intentsWithoutOutcome: { count: chains.reduce((total, chain) => total + chain.openIntents, 0), examples },
     unchecked: checker.unchecked,
     signaturesChecked: keys.some,
-    ...(checker.externalHeld !== undefined && { externalHeadHeld: checker.externalHeld }),
+    cuts: checker.cuts,
+    cutCount: checker.cutCount,
+    cutRecords: checker.cutRecords,
+    ...(external.given > 0 && {
+      externalHeadHeld: external.held > 0 && external.held + external.cut === external.given,
+      externalHeads: { ...external },
+    }),
   };
   return { ...report, cannotProve: limitsOf(input, report) };
 }

@@ -12,6 +12,7 @@ import { auditPublicKey } from '../audit-key.ts';
 import { type Context, defineCommand, type GlobalOptions, handle, withClient } from '../context.ts';
 import { notFound, usageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { readHeadFile } from '../head-file.ts';
 import { collect } from '../values.ts';
 
 interface VerifyOptions extends GlobalOptions {
@@ -83,7 +84,7 @@ async function verify(context: Context, options: VerifyOptions): Promise<ExitCod
   const report: VerifyReport = await verifyAuditLog({
     ...(options.file === undefined ? { dir: dir! } : { files: options.file }),
     publicKeys,
-    ...(options.head === undefined ? {} : { externalHead: headOf(readText(options.head, '--head')) }),
+    ...(options.head === undefined ? {} : { externalHeads: await headsOf(context, options.head) }),
   });
   return show(context, report);
 }
@@ -94,18 +95,24 @@ function show({ out }: Context, report: VerifyReport): ExitCode {
   return report.ok ? EXIT.ok : EXIT.denied;
 }
 
-function headOf(text: string): SignedHead {
-  try {
-    return JSON.parse(text) as SignedHead;
-  } catch (error) {
-    throw usageError(`--head: not JSON (${(error as Error).message}).`);
-  }
+async function headsOf({ out }: Context, path: string): Promise<SignedHead[]> {
+  if (!existsSync(path)) throw notFound(`--head: there is no file ${path}.`);
+  const { heads, unreadable, leftOut } = await readHeadFile(path);
+  if (heads.length === 0) throw usageError(`--head: ${path} holds no head. It is JSON, one head or one a line.`);
+  if (unreadable > 0) out.warn(`${unreadable} lines of ${path} are no heads, and were passed over.`);
+  if (leftOut > 0)
+    out.warn(`${leftOut} old heads of ${path} were passed over; newer ones of their chains were checked.`);
+  return heads;
 }
 
 export function addVerifyCommand(group: Command, context: Context): void {
   const command = defineCommand(group, 'verify', {
     description: 'prove that no record was changed, dropped or moved; names the first bad one',
-    examples: ['gatehouse audit verify', 'gatehouse audit verify --file audit.jsonl --public-key audit-key.pem'],
+    examples: [
+      'gatehouse audit verify',
+      'gatehouse audit verify --head /mnt/elsewhere/heads.jsonl',
+      'gatehouse audit verify --file audit.jsonl --public-key audit-key.pem',
+    ],
     notes:
       'Reads the files only, so it works beside a running gateway and on a copy. Exit code 4: the log was changed.\n' +
       'Who can write the store can rewrite what lies behind the last head that left this machine: keep heads elsewhere.',
@@ -113,6 +120,6 @@ export function addVerifyCommand(group: Command, context: Context): void {
     .option('--dir <dir>', 'folder of a log (default: that of the data folder)')
     .option('--file <file>', 'an export as JSON Lines (repeatable)', collect)
     .option('--public-key <file>', 'public key, PEM (repeatable; default: from the secret key)', collect)
-    .option('--head <file>', 'a signed head that was kept elsewhere, JSON');
+    .option('--head <file>', 'signed heads that were kept elsewhere: JSON, one, or one a line (audit.heads)');
   handle<VerifyOptions>(context, command, (_, options) => verify(context, options));
 }

@@ -102,6 +102,36 @@ describe('audit', () => {
     expect((await api.run(['audit', 'verify', '--api', api.url, '--dir', folder])).code).toBe(EXIT.usage);
   });
 
+  it('[AUD-RETENTION] retention shows what is due, and cuts it only when told so', async () => {
+    const cut = {
+      stream: 'calls',
+      writer: 'w1',
+      firstSeq: 1,
+      lastSeq: 40,
+      firstTime: '2025-01-01T00:00:00.000Z',
+      lastTime: '2025-01-02T00:00:00.000Z',
+      segments: 2,
+      bytes: 2 * 1024 * 1024,
+    };
+    const kept = [{ stream: 'calls', writer: 'w2', name: 'w2-1.jsonl', reason: 'limits are rebuilt from it' }];
+    const view = { age: 400 * 86_400_000, before: '2025-03-28T00:00:00.000Z', due: [cut], kept };
+    api = await fakeApi({
+      'GET /audit/retention': { body: view },
+      'POST /audit/retention': { body: { cut: [cut] } },
+    });
+    const shown = await api.run(['audit', 'retention']);
+    expect(shown.stdout).toContain('older than 400 days are cut: before 2025-03-28T00:00:00.000Z');
+    expect(shown.stdout).toMatch(/calls\/w1 +40 +2 +2\.0 +2025-01-01/);
+    expect(shown.stderr).toContain('calls/w2-1.jsonl of w2: limits are rebuilt from it');
+    expect(JSON.parse((await api.run(['audit', 'retention', '--json'])).stdout)).toEqual(view);
+    expect((await api.run(['audit', 'retention', '--apply'])).code).toBe(EXIT.usage);
+    expect(api.seen.some(({ method }) => method === 'POST')).toBe(false);
+    expect((await api.run(['audit', 'retention', '--apply', '--yes'])).stdout).toContain('Cut: 2 segments.');
+    expect(JSON.parse((await api.run(['audit', 'retention', '--apply', '--yes', '--json'])).stdout)).toEqual({
+      cut: [cut],
+    });
+  });
+
   it('verify of files elsewhere needs the public key, and files that are there', async () => {
     api = await fakeApi({});
     expect((await run(['audit', 'verify', '--dir', folder])).code).toBe(EXIT.usage);

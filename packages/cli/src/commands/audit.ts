@@ -9,6 +9,7 @@ import type { ExitCode } from '../exit-codes.ts';
 import { serverSentEvents } from '../server-sent.ts';
 import { apiPath, parseInteger, parseTime, queryOf } from '../values.ts';
 import { addExportCommand } from './audit-export.ts';
+import { addRetentionCommand } from './audit-retention.ts';
 import { addVerifyCommand } from './audit-verify.ts';
 
 export interface FilterOptions extends GlobalOptions {
@@ -185,4 +186,5 @@ export function addAuditCommands(program: Command, context: Context): void {
 
   addVerifyCommand(group, context);
   addExportCommand(group, context);
+  addRetentionCommand(group, context);
 }

@@ -6,6 +6,7 @@ import type { Server } from '../api-types.ts';
 import { auditPublicKey } from '../audit-key.ts';
 import { type Client, connect, listAll } from '../client.ts';
 import { type Context, defineCommand, type GlobalOptions, handle } from '../context.ts';
+import { type AuditStatus, checkHeadSettings, checkHeadSinks, checkReserve, checkRetention } from '../doctor-audit.ts';
 import { type Check, checkDataFolder, checkDisk, checkNode, checkPort, checkUpstream } from '../doctor-checks.ts';
 import { CliError, fromGatewayError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -16,6 +17,11 @@ function explained(error: unknown): string {
   const known = error instanceof CliError ? error : fromGatewayError(error);
   if (known === undefined) return error instanceof Error ? error.message : String(error);
   return [known.message, ...known.details.map(({ pointer, message }) => `${pointer}: ${message}`)].join(' ');
+}
+
+interface Status {
+  startedAt: string;
+  audit: AuditStatus;
 }
 
 type Gateway = Awaited<ReturnType<Context['gateway']>>;
@@ -55,12 +61,15 @@ async function checkAudit(dir: string, key: PublicKeyInput): Promise<Check> {
 }
 
 /** A gateway that runs, or the data folder opened here, which takes the lock and compares the key. */
-async function checkGateway(context: Context, options: GlobalOptions): Promise<{ check: Check; client?: Client }> {
+async function checkGateway(
+  context: Context,
+  options: GlobalOptions,
+): Promise<{ check: Check; client?: Client; status?: Status }> {
   try {
     const client = await connect(context, { ...options });
-    await client.request('GET', '/status');
+    const status = await client.request<Status>('GET', '/status');
     const message = client.mode === 'process' ? 'none runs; the data folder is free' : `runs at ${client.where}`;
-    return { check: { name: 'gateway', status: 'ok', message }, client };
+    return { check: { name: 'gateway', status: 'ok', message }, client, status };
   } catch (error) {
     return { check: { name: 'gateway', status: 'fail', message: explained(error) } };
   }
@@ -92,23 +101,24 @@ async function localChecks(context: Context, options: GlobalOptions, report: (ch
   const running = readServerFile(settings.data);
   if (running === undefined || !isAlive(running.pid)) report(await checkPort(settings.host, settings.port));
   if (key !== undefined) report(await checkAudit(join(settings.data, 'audit'), key));
-  // Until heads can be sent out, only a person can carry them away; the risk is there all the same.
-  report({
-    name: 'heads',
-    status: 'warn',
-    message:
-      'no signed head of the audit log leaves this machine, so who can write the data folder can rewrite all of it',
-    action: 'Keep an export elsewhere, now and then: gatehouse audit export --output FILE',
-  });
+  const heads = checkHeadSettings(settings.audit.heads, settings.data);
+  if (heads !== undefined) report(heads);
   if (!existsSync(settings.data)) return;
   await gatewayChecks(context, options, report);
 }
 
 async function gatewayChecks(context: Context, options: GlobalOptions, report: (check: Check) => void): Promise<void> {
-  const { check, client } = await checkGateway(context, options);
+  const { check, client, status } = await checkGateway(context, options);
   report(check);
-  if (client === undefined) return;
+  if (client === undefined || status === undefined) return;
   try {
+    const { audit, startedAt } = status;
+    // One that was opened here has had no time to make its reserve, to send a head or to look at what is old.
+    if (client.mode !== 'process') {
+      report(checkReserve(audit));
+      report(checkRetention(audit.retention, startedAt, context.now()));
+      for (const sink of checkHeadSinks(audit.heads)) report(sink);
+    }
     for (const upstream of await serverChecks(context, client)) report(upstream);
   } finally {
     await client.close();

@@ -40,6 +40,8 @@ GET /audit/changes
 GET /audit/tail
 GET /audit/export
 GET /audit/verify
+GET /audit/retention
+POST /audit/retention
 GET /audit/key
 GET /why`
   .trim()

@@ -11,6 +11,7 @@ import { identitiesApi } from './identities.ts';
 import { judgeApi } from './judge.ts';
 import { policiesApi } from './policies.ts';
 import { nameRequest, problemResponse, refuseInvalid } from './problem.ts';
+import { retentionApi } from './retention.ts';
 import { BEARER_SCHEME } from './route.ts';
 import { serversApi } from './servers.ts';
 import { statusApi } from './status.ts';
@@ -84,6 +85,7 @@ export function createApi(deps: ApiDeps) {
     .route('/', tokensApi(deps))
     .route('/', grantsApi(deps))
     .route('/', auditApi(deps))
+    .route('/', retentionApi(deps))
     .route('/', whyApi(deps));
 
   const methodsOf = methodTable(app.openAPIRegistry.definitions);

@@ -1,4 +1,5 @@
 import type { AuditLog } from '../audit/log.ts';
+import type { Upkeep } from '../audit/upkeep.ts';
 import type { Counters } from '../limits/counters.ts';
 import type { Actor } from '../model.ts';
 import type { IntakeReport, Services } from '../services.ts';
@@ -24,6 +25,7 @@ export interface ApiRuntime {
 export interface ApiDeps {
   services: Services;
   audit: AuditLog;
+  upkeep: Upkeep;
   counters: Pick<Counters, 'look' | 'stats'>;
   runtime: ApiRuntime;
   /** Derived from the secret key; compared in constant time. */

@@ -12,7 +12,43 @@ const auditSchema = z.object({
   lastHeadSeq: z.int(),
   indexLag: z.int(),
   dropped: z.int(),
+  reserve: z
+    .object({
+      bytes: z.int().openapi({ description: 'To be kept; 0: none.' }),
+      held: z.int().openapi({ description: 'Kept now.' }),
+      spent: z.boolean().openapi({ description: 'The disk was full: nothing new passes until the reserve is whole.' }),
+      problem: z.string().optional(),
+    })
+    .openapi({ description: 'Disk kept for the outcomes of calls under way.' }),
   indexError: z.string().optional(),
+  heads: z
+    .array(
+      z.object({
+        sink: z.enum(['file', 'webhook']),
+        target: z.string().openapi({ description: 'The file, or the host of the webhook.' }),
+        last: z
+          .object({
+            stream: z.string(),
+            writer: z.string(),
+            seq: z.int(),
+            time: z.string(),
+            exportedAt: z.string().openapi({ format: 'date-time' }),
+          })
+          .optional(),
+        waiting: z.int(),
+        dropped: z.int(),
+        failures: z.int(),
+        error: z.string().optional(),
+      }),
+    )
+    .openapi({ description: 'Where signed heads are sent; none: none leaves this machine.' }),
+  retention: z.object({
+    age: z.int().nullable().openapi({ description: 'Milliseconds; null: nothing is cut.' }),
+    lastRun: z.string().optional().openapi({ format: 'date-time' }),
+    lastError: z.string().optional(),
+    cutSegments: z.int(),
+    cutRecords: z.int(),
+  }),
 });
 
 const statusSchema = z
@@ -58,7 +94,7 @@ function countTools(definitions: readonly Definition[]) {
   return counts;
 }
 
-export function statusApi({ services, audit, counters, runtime }: ApiDeps) {
+export function statusApi({ services, audit, upkeep, counters, runtime }: ApiDeps) {
   return new OpenAPIHono<ApiEnv>().openapi(statusRoute, (c) =>
     c.json(
       {
@@ -75,7 +111,13 @@ export function statusApi({ services, audit, counters, runtime }: ApiDeps) {
           state: runtime.upstreamState(slug),
           tools: countTools(services.definitions.list(slug)),
         })),
-        audit: { writable: audit.writable, lastError: audit.lastError, ...audit.stats() },
+        audit: {
+          writable: audit.writable,
+          lastError: audit.lastError,
+          ...audit.stats(),
+          heads: upkeep.heads.states,
+          retention: upkeep.retention.state,
+        },
         counters: counters.stats(),
         auditPublicKey: audit.publicKey(),
       },

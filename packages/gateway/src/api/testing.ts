@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js';
+import { HeadExport } from '../audit/head-export.ts';
 import { type AuditLog, openAuditLog } from '../audit/log.ts';
+import { openRetention } from '../audit/upkeep.ts';
 import { openControlPlane } from '../control.ts';
 import { GatehouseError } from '../errors.ts';
 import { deriveKeys } from '../keys.ts';
@@ -146,9 +148,14 @@ export async function openTestApi(): Promise<TestApi> {
       ...(accept === true ? { accept } : {}),
     });
   };
+  const upkeep = {
+    heads: new HeadExport({ sinks: [], clock }),
+    retention: openRetention(audit, { age: 400 * 86_400_000, clock, shared: false, log: () => undefined }),
+  };
   const app = createApi({
     services,
     audit,
+    upkeep,
     counters,
     clock,
     adminToken: ADMIN_TOKEN,

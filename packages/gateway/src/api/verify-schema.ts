@@ -20,6 +20,7 @@ export const verifyReportSchema: z.ZodType<VerifyReport> = z
         writer: z.string(),
         files: z.int(),
         records: z.int(),
+        firstSeq: z.int(),
         lastSeq: z.int(),
         provenSeq: z.int(),
         unproven: z.int(),
@@ -46,6 +47,7 @@ export const verifyReportSchema: z.ZodType<VerifyReport> = z
           'reference_mismatch',
           'truncated',
           'missing_chain',
+          'cut_invalid',
           'external_head_invalid',
         ]),
         ...where,
@@ -71,6 +73,22 @@ export const verifyReportSchema: z.ZodType<VerifyReport> = z
     }),
     unchecked: z.int(),
     signaturesChecked: z.boolean(),
+    cuts: z
+      .array(
+        z.object({
+          stream: z.string(),
+          writer: z.string(),
+          firstSeq: z.int(),
+          lastSeq: z.int(),
+          firstTime: z.string(),
+          lastTime: z.string(),
+          time: z.string(),
+        }),
+      )
+      .openapi({ description: 'What retention cut, as signed records tell; the first 100.' }),
+    cutCount: z.int(),
+    cutRecords: z.int(),
+    externalHeads: z.object({ given: z.int(), held: z.int(), cut: z.int() }).optional(),
     externalHeadHeld: z.boolean().optional(),
     cannotProve: z.array(z.string()).openapi({ description: 'What this result does not say.' }),
   })

@@ -48,6 +48,8 @@ export interface HeadSigner {
   /** Public key, PEM (SPKI). */
   readonly publicKey: string;
   sign(head: Omit<HeadStatement, 'keyId'>): SignedHead;
+  /** Ed25519 over any other statement, base64url. It must say what it is, so that it passes for no head. */
+  signText(text: string): string;
 }
 
 /**
@@ -67,11 +69,13 @@ export function headSigner(seed: Buffer, keyId: string): HeadSigner {
     type: 'pkcs8',
   });
   const publicKey = createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string;
+  const signText = (text: string): string => sign(null, Buffer.from(text), key).toString('base64url');
   return {
     keyId,
     publicKey,
+    signText,
     sign(head) {
-      const signature = sign(null, Buffer.from(headStatement({ ...head, keyId })), key).toString('base64url');
+      const signature = signText(headStatement({ ...head, keyId }));
       const { stream, writer, seq, hash: digest, time } = head;
       return { stream, writer, seq, hash: digest, time, key_id: keyId, signature };
     },

@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AuditUnavailableError } from './log.ts';
 import { nodeFiles, type SegmentFiles } from './segments.ts';
-import { intent, outcome, testLog } from './testing.ts';
+import { intent, outcome, testFolder, testLog } from './testing.ts';
 
 /** The real file system with faults that the test switches on. */
 function faulty(): {
@@ -195,5 +195,89 @@ describe('a log that cannot be written', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+/** A disk of so many bytes, of which the log's reserve takes a part. */
+function smallDisk(dir: string, size: number) {
+  const disk = { size, used: 0 };
+  const fs: Partial<SegmentFiles> = {
+    write(fd, data) {
+      const reserve = statSync(join(dir, 'reserve'), { throwIfNoEntry: false })?.size ?? 0;
+      const room = disk.size - disk.used - reserve;
+      if (room <= 0) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      const count = nodeFiles.write(fd, data.subarray(0, room));
+      disk.used += count;
+      return count;
+    },
+    truncate(fd, length) {
+      disk.used -= nodeFiles.size(fd) - length;
+      nodeFiles.truncate(fd, length);
+    },
+  };
+  return { disk, fs };
+}
+
+describe('a log whose disk is full', () => {
+  const RESERVE = 64 * 1024;
+
+  async function full() {
+    const dir = testFolder();
+    const { disk, fs } = smallDisk(dir, RESERVE + 40_000);
+    const test = await testLog({ dir, fs, reserveBytes: RESERVE });
+    const { log } = test;
+    while (log.stats().reserve.held < RESERVE) await new Promise(setImmediate);
+    const acknowledged: string[] = [];
+    for (let i = 0; log.writable && i < 1_000; i += 1) {
+      await log.append(intent(`r${i}`), 'process').then(
+        () => acknowledged.push(`r${i}`),
+        () => undefined,
+      );
+    }
+    expect(log.stats().reserve.spent).toBe(true);
+    return { ...test, disk, acknowledged };
+  }
+
+  it('[GW-DISK-RESERVE] stores the outcomes of what was begun, begins nothing, and goes on when there is room', async () => {
+    const { log, dir, disk, tick, acknowledged } = await full();
+    await expect(log.append(intent('new'), 'power')).rejects.toThrow(/cannot be written: the disk of .* is full/);
+    await expect(log.admin({ actor: { kind: 'local-admin', id: 'x' }, action: 'a', target: 't' })).rejects.toThrow(
+      'full',
+    );
+    for (const id of acknowledged) log.enqueue(outcome(id));
+    await new Promise(setImmediate);
+    expect(log.stats()).toMatchObject({ queueDepth: 0, dropped: 0 });
+    expect(log.lastError).toContain('must be free');
+    // There is room for the reserve and as much again: it is made anew, and calls pass.
+    disk.size = 10 * RESERVE;
+    for (let i = 0; i < 5_000 && !log.writable; i += 1) {
+      tick();
+      await new Promise(setImmediate);
+    }
+    await log.append(intent('after'), 'power');
+    await log.close();
+    const ids = new Set(stored(dir).map(({ id }) => id));
+    expect(acknowledged.filter((id) => !ids.has(id))).toEqual([]);
+    expect(ids.has('new')).toBe(false);
+    expect(await log.verify()).toMatchObject({ ok: true, unproven: 0, torn: [] });
+    const open = stored(dir).filter(({ kind }) => kind === 'intent').length - acknowledged.length;
+    expect((await log.verify()).intentsWithoutOutcome.count).toBe(open);
+  });
+
+  it('[GW-DISK-RESERVE] stores a stop record and a head when it is closed', async () => {
+    const { log, dir } = await full();
+    await log.close();
+    expect(
+      stored(dir)
+        .slice(-2)
+        .map(({ kind }) => kind),
+    ).toEqual(['stop', 'head']);
+    expect(await log.verify()).toMatchObject({ ok: true, unproven: 0 });
+  });
+
+  it('does not start on a disk that is full: the start says so', async () => {
+    const dir = testFolder();
+    const { fs } = smallDisk(dir, 0);
+    await expect(testLog({ dir, fs, reserveBytes: RESERVE })).rejects.toThrow(/ENOSPC.*disk has room/);
   });
 });

@@ -2,10 +2,11 @@ import { createSecretKey, randomBytes } from 'node:crypto';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
 import type { JsonValue } from '@gatehouse/wire';
 import { headSigner } from './chain.ts';
+import { signCut } from './cut.ts';
 import { digestArguments, Mac } from './digest.ts';
 import { streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
-import type { AuditLog, AuditLogOptions, AuditStats } from './log.ts';
+import type { AuditLog, AuditLogOptions, AuditStats, CutAccess } from './log.ts';
 import {
   type AdminRecord,
   adminMembers,
@@ -15,6 +16,7 @@ import {
   type Stream,
 } from './record.ts';
 import { firstRecords, surveyChains } from './recover.ts';
+import { DiskReserve } from './reserve.ts';
 import { unrefTimers } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import { listSegments, makeStreamFolder, nodeFiles, WRITER_ID } from './segments.ts';
@@ -40,6 +42,8 @@ export class FileAuditLog implements AuditLog {
   readonly #mac: Mac;
   readonly #listeners = new Set<(stored: StoredLine) => void>();
   readonly #indexer: Indexer;
+  readonly #reserve: DiskReserve;
+  readonly cutting: CutAccess;
   #closed: boolean = false;
 
   constructor(options: AuditLogOptions) {
@@ -62,6 +66,13 @@ export class FileAuditLog implements AuditLog {
       segments: () => this.#calls.segments + this.#admin.segments,
       behindCalls: options.indexBehindCalls ?? true,
     });
+    this.cutting = {
+      dir,
+      writer,
+      sign: (cut) => signCut(this.#signer, cut),
+      forgetCut: () => this.#indexer.forgetCut(),
+    };
+    this.#reserve = new DiskReserve({ dir, bytes: options.reserveBytes ?? 0, schedule });
     for (const stream of STREAMS) {
       makeStreamFolder(dir, stream);
       if (listSegments(dir, stream).some((segment) => segment.writer === writer)) {
@@ -85,8 +96,12 @@ export class FileAuditLog implements AuditLog {
         headEvery: options.headEvery ?? 10_000,
         idleHeadMs: options.idleHeadMs ?? 1000,
         onStored: (count, lines) => this.#onStored(count, lines),
+        reserve: this.#reserve,
+        ...(options.onHead && { onHead: options.onHead }),
       });
-      made.open(firstRecords(stream, before, this.#signer, time));
+      const { records, heads } = firstRecords(stream, before, this.#signer, time);
+      made.open(records);
+      if (options.onHead) heads.forEach(options.onHead);
       return made;
     };
     this.#calls = make('calls');
@@ -96,6 +111,7 @@ export class FileAuditLog implements AuditLog {
       void this.#calls.close().catch(() => undefined);
       throw error;
     }
+    this.#reserve.open();
   }
 
   get writable(): boolean {
@@ -103,7 +119,8 @@ export class FileAuditLog implements AuditLog {
   }
 
   get lastError(): string | undefined {
-    return this.#calls.lastError ?? this.#admin.lastError;
+    const error = this.#calls.lastError ?? this.#admin.lastError;
+    return error ?? (this.#reserve.spent ? this.#reserve.problem : undefined);
   }
 
   // Not `async`: that would add a turn of the microtask queue to every call.
@@ -187,6 +204,7 @@ export class FileAuditLog implements AuditLog {
     this.#closed = true;
     const closed = await Promise.allSettled([this.#calls.close(), this.#admin.close()]);
     await this.#indexer.close();
+    await this.#reserve.close();
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
 
@@ -199,6 +217,7 @@ export class FileAuditLog implements AuditLog {
       lastHeadSeq: this.#calls.lastHeadSeq,
       indexLag: Math.max(0, records - this.#indexer.indexed),
       dropped: this.#calls.dropped + this.#admin.dropped,
+      reserve: this.#reserve.state,
     };
     if (this.#indexer.error !== undefined) made.indexError = this.#indexer.error;
     return made;

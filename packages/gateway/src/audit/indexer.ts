@@ -88,9 +88,9 @@ export class Indexer {
     return this.#ask('request', { requestId });
   }
 
-  /** Removes the rows of segments that were cut. Each building does; this one when it is called. */
+  /** Removes the rows of segments that were cut, as each building does. Never rejects: the next search tries again. */
   async forgetCut(): Promise<void> {
-    await this.#ask('build', { which: 'all' });
+    if (this.#options.behindCalls) await this.#ask('build', { which: 'all' }).catch(() => undefined);
   }
 
   /** The lines of an export, read only as fast as they are taken. */

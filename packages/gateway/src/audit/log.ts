@@ -1,9 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VerifyReport } from '@gatehouse/verify';
 import type { JsonValue } from '@gatehouse/wire';
+import type { SignedHead } from './chain.ts';
+import type { CutStatement, SignedCut } from './cut.ts';
 import type { ArgumentsDigest } from './digest.ts';
 import { FileAuditLog } from './file-log.ts';
 import type { AdminRecord, CallRecord } from './record.ts';
+import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import type { SegmentFiles } from './segments.ts';
@@ -19,7 +22,7 @@ export {
   AuditQueryError,
   type AuditRow,
 } from './search.ts';
-export type { ArgumentsDigest, Durability, Schedule, StoredLine, Timer, VerifyReport };
+export type { ArgumentsDigest, Durability, ReserveState, Schedule, SignedHead, StoredLine, Timer, VerifyReport };
 export { AuditUnavailableError };
 
 export interface AuditStats {
@@ -35,8 +38,20 @@ export interface AuditStats {
   indexLag: number;
   /** Outcomes dropped because the log could not be written for too long. */
   dropped: number;
+  /** The part of the disk that is kept for what is under way. */
+  reserve: ReserveState;
   /** Why the index does not work, if it does not; calls go on. */
   indexError?: string;
+}
+
+/** How retention reaches into a log. */
+export interface CutAccess {
+  readonly dir: string;
+  /** Id of this process's chains, whose last segments are open. */
+  readonly writer: string;
+  sign(cut: CutStatement): SignedCut;
+  /** The search index forgets the records of segments that are gone. Never rejects: the next search does so anyway. */
+  forgetCut(): Promise<void>;
 }
 
 /** The audit log of one process (spec: audit). */
@@ -79,6 +94,8 @@ export interface AuditLog {
   verify(): Promise<VerifyReport>;
   /** Public key that heads are signed under, PEM. */
   publicKey(): string;
+  /** What retention works with. */
+  readonly cutting: CutAccess;
   /** Stores `stop` and a last head in both streams. Rejects when these could not be stored; resources are freed. */
   close(): Promise<void>;
   stats(): AuditStats;
@@ -105,6 +122,10 @@ export interface AuditLogOptions {
   idleHeadMs?: number;
   /** The index takes in what is stored while calls come; false: only when it is searched. Default true. */
   indexBehindCalls?: boolean;
+  /** Bytes of disk kept for what is under way when the disk is full; default 0, none. */
+  reserveBytes?: number;
+  /** Told of each signed head once it survives loss of power. */
+  onHead?: (head: SignedHead) => void;
   /** File operations, for fault tests. */
   fs?: Partial<SegmentFiles>;
   /** Timers, for tests. */

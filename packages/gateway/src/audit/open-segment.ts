@@ -1,4 +1,4 @@
-import type { Tip } from './chain.ts';
+import type { SignedHead, Tip } from './chain.ts';
 import type { SegmentFiles } from './segments.ts';
 
 /** A record on its way to the file. */
@@ -13,11 +13,17 @@ export interface Entry {
   reject?: (error: Error) => void;
   line?: string;
   tip?: Tip;
+  /** Of an own head, once it is made. */
+  head?: SignedHead;
 }
+
+/** Milliseconds between two looks whether the file is still where it was; each look is two calls to the system. */
+const LOOK_EVERY_MS = 100;
 
 /** A segment that is being written, and who waits for its next sync. */
 export class OpenSegment {
   readonly fd: number;
+  readonly path: string;
   readonly firstSeq: number;
   /** Bytes of whole records in the file. */
   bytes = 0;
@@ -27,15 +33,18 @@ export class OpenSegment {
   #waiting: Entry[] = [];
   #retired: boolean = false;
   #held: boolean = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     files: SegmentFiles,
     fd: number,
+    path: string,
     firstSeq: number,
     onSyncFailed: (segment: OpenSegment, error: Error, refused: readonly Entry[]) => void,
   ) {
     this.#files = files;
     this.fd = fd;
+    this.path = path;
     this.firstSeq = firstSeq;
     this.#onSyncFailed = onSyncFailed;
   }
@@ -47,8 +56,15 @@ export class OpenSegment {
 
   /** @throws Error when not all bytes were written; `bytes` is then what it was. */
   write(data: Buffer): void {
+    const now = performance.now();
+    if (now - this.#lookedAt >= LOOK_EVERY_MS) {
+      this.#look();
+      this.#lookedAt = now;
+    }
     const count = this.#files.write(this.fd, data);
-    if (count !== data.length) throw new Error(`only ${count} of ${data.length} bytes were written`);
+    if (count !== data.length) {
+      throw Object.assign(new Error(`only ${count} of ${data.length} bytes were written`), { short: true });
+    }
     this.bytes += data.length;
   }
 
@@ -64,6 +80,7 @@ export class OpenSegment {
   /** Waits for the disk; for what is rare. @throws Error when the sync fails. */
   syncNow(): void {
     this.#files.syncNow(this.fd);
+    this.#look();
     for (const entry of this.#waiting.splice(0)) entry.resolve?.();
   }
 
@@ -92,13 +109,24 @@ export class OpenSegment {
     if (this.#syncing || this.#waiting.length === 0) return;
     const entries = this.#waiting.splice(0);
     this.#syncing = entries;
-    this.#files.sync(this.fd, (error) => {
+    this.#files.sync(this.fd, (failure) => {
+      const error = failure ?? this.#missing();
       this.#syncing = undefined;
       if (error) this.#onSyncFailed(this, error, entries);
       else for (const entry of entries) entry.resolve?.();
       this.#sync();
       this.#closeWhenDone();
     });
+  }
+
+  /** A file that was deleted or moved away still takes every write, and all of it would be lost. */
+  #missing(): Error | undefined {
+    return this.#files.inPlace(this.fd, this.path) ? undefined : new Error(`${this.path} was deleted or moved away`);
+  }
+
+  #look(): void {
+    const missing = this.#missing();
+    if (missing) throw missing;
   }
 
   #closeWhenDone(): void {

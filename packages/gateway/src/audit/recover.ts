@@ -63,7 +63,8 @@ function firstLine(path: string): string | undefined {
   });
 }
 
-function namesOf(segment: Segment): string[] {
+/** What the `start` record at the beginning of a chain names, as `stream/writer/seq`. */
+export function namesOf(segment: Segment): string[] {
   try {
     const line = firstLine(segment.path);
     if (line === undefined) return [];
@@ -145,16 +146,18 @@ export function firstRecords(
   chains: readonly FoundChain[],
   signer: HeadSigner,
   time: string,
-): { kind: string; members: string }[] {
+): { records: { kind: string; members: string }[]; heads: SignedHead[] } {
   const named = new Set(chains.filter((chain) => chain.stream === stream).flatMap((chain) => chain.names));
   const fresh = chains.filter((chain) => !named.has(key(chain)));
   const list = fresh.map(({ headed: _headed, names: _names, ...chain }): NamedChain => chain);
   const start = { key_id: signer.keyId, chains: list };
   const records = [{ kind: 'start', members: `,"start":${JSON.stringify(start)}` }];
+  const heads: SignedHead[] = [];
   for (const chain of fresh) {
     if (chain.stream !== stream || chain.headed || chain.seq === undefined || chain.hash === undefined) continue;
     const head = signer.sign({ stream, writer: chain.writer, seq: chain.seq, hash: chain.hash, time });
+    heads.push(head);
     records.push({ kind: 'head', members: `,"head":${JSON.stringify(head)}` });
   }
-  return records;
+  return { records, heads };
 }

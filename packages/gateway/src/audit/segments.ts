@@ -9,6 +9,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -19,9 +20,9 @@ import type { Stream } from './record.ts';
  * thread (1.6 µs against 31 µs of CPU for a write in the thread pool); a sync waits for the disk, so it does not.
  */
 export interface SegmentFiles {
-  /** Creates a segment (fails when it exists), mode 600, and syncs its folder's entry. */
+  /** Creates a segment (fails when it exists), mode 600, and syncs its folder's entry; leaves nothing open when it fails. */
   create(path: string): number;
-  /** Opens a segment that exists, to go on writing at its end. */
+  /** Opens a segment that exists, to go on writing at its end, and syncs its folder's entry. */
   reopen(path: string): number;
   /** Returns the bytes written, which may be fewer than given. */
   write(fd: number, data: Buffer): number;
@@ -30,9 +31,12 @@ export interface SegmentFiles {
   size(fd: number): number;
   truncate(fd: number, length: number): void;
   close(fd: number): void;
+  /** The open file is the one that stands at this path. */
+  inPlace(fd: number, path: string): boolean;
 }
 
-function syncFolder(path: string): void {
+/** Makes changes of a folder's entries survive loss of power. */
+export function syncFolder(path: string): void {
   // Windows cannot open a folder; its directory entries need no sync of their own.
   if (process.platform === 'win32') return;
   const fd = openSync(path, 'r');
@@ -43,20 +47,33 @@ function syncFolder(path: string): void {
   }
 }
 
-/** The real file system. */
-export const nodeFiles: SegmentFiles = {
-  create(path) {
-    const fd = openSync(path, 'ax', 0o600);
+function openStored(path: string, flags: 'ax' | 'a'): number {
+  const fd = openSync(path, flags, 0o600);
+  try {
     syncFolder(join(path, '..'));
     return fd;
-  },
-  reopen: (path) => openSync(path, 'a', 0o600),
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** The real file system. */
+export const nodeFiles: SegmentFiles = {
+  create: (path) => openStored(path, 'ax'),
+  reopen: (path) => openStored(path, 'a'),
   write: (fd, data) => writeSync(fd, data),
   sync: (fd, done) => fdatasync(fd, done),
   syncNow: (fd) => fdatasyncSync(fd),
   size: (fd) => fstatSync(fd).size,
   truncate: (fd, length) => ftruncateSync(fd, length),
   close: (fd) => closeSync(fd),
+  inPlace(fd, path) {
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there === undefined) return false;
+    const open = fstatSync(fd);
+    return there.ino === open.ino && there.dev === open.dev;
+  },
 };
 
 /** One file of one chain. */
@@ -79,6 +96,12 @@ export function segmentName(writer: string, firstSeq: number): string {
   return `${writer}-${String(firstSeq).padStart(12, '0')}.jsonl`;
 }
 
+/** The reverse of {@link segmentName}; undefined for the name of another file. */
+export function parseSegmentName(name: string): { writer: string; firstSeq: number } | undefined {
+  const match = NAME.exec(name);
+  return match ? { writer: match[1]!, firstSeq: Number(match[2]) } : undefined;
+}
+
 /** Folder of a stream's segments. */
 export const streamFolder = (dir: string, stream: Stream): string => join(dir, stream);
 
@@ -92,10 +115,8 @@ export function listSegments(dir: string, stream: Stream): Segment[] {
   const folder = streamFolder(dir, stream);
   const found: Segment[] = [];
   for (const name of readdirSync(folder)) {
-    const match = NAME.exec(name);
-    if (match) {
-      found.push({ stream, writer: match[1]!, firstSeq: Number(match[2]), name, path: join(folder, name) });
-    }
+    const parsed = parseSegmentName(name);
+    if (parsed) found.push({ stream, ...parsed, name, path: join(folder, name) });
   }
   const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
   return found.sort((a, b) => order(a.writer, b.writer) || a.firstSeq - b.firstSeq);

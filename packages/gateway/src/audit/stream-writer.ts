@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { Chain, type HeadSigner } from './chain.ts';
+import { Chain, type HeadSigner, type SignedHead } from './chain.ts';
 import { type Entry, OpenSegment } from './open-segment.ts';
 import type { Stream } from './record.ts';
+import type { DiskReserve } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import { type SegmentFiles, segmentName, streamFolder } from './segments.ts';
 
@@ -35,6 +36,10 @@ export interface StreamWriterOptions {
   idleHeadMs: number;
   /** Records were stored; `lines` makes them for those who want them. */
   onStored: (count: number, lines: () => StoredLine[]) => void;
+  /** Told of each head of this chain that survives loss of power: one that is kept elsewhere must be found again. */
+  onHead?: (head: SignedHead) => void;
+  /** Room on the disk for what was begun; while it is spent, `append` refuses. */
+  reserve?: DiskReserve;
 }
 
 /** Records that one write holds at most; bounds the text built at once. */
@@ -72,6 +77,7 @@ export class StreamWriter {
   #unsettled: { segment: OpenSegment; written: Entry[] } | undefined;
   #error: string | undefined;
   #dropped = 0;
+  #opened: boolean = false;
   #closed: boolean = false;
   #lastTime = Number.NaN;
   #lastTimeText = '';
@@ -81,11 +87,16 @@ export class StreamWriter {
     this.#chain = new Chain(options.stream, options.writer);
   }
 
+  /** Something new may begin. */
   get writable(): boolean {
-    return this.#segment !== undefined && this.#error === undefined && !this.#closed;
+    return this.#ready && this.#options.reserve?.spent !== true;
   }
   get lastError(): string | undefined {
     return this.#error;
+  }
+  /** Records can be stored, of what was begun before the disk was full at least. */
+  get #ready(): boolean {
+    return this.#segment !== undefined && this.#error === undefined && !this.#closed;
   }
   get records(): number {
     return this.#chain.tip.seq;
@@ -114,10 +125,11 @@ export class StreamWriter {
       const time = this.#now();
       this.#writeGroup(first.map((record) => ({ time, ...record, power: false })));
       this.#segment?.syncNow();
+      this.#opened = this.#ready;
     } catch (error) {
       this.#fail(error);
     }
-    if (!this.writable) {
+    if (!this.#opened) {
       this.#closed = true;
       this.#release();
       throw new AuditUnavailableError(
@@ -130,9 +142,7 @@ export class StreamWriter {
   /** Stores a record; resolves when it is stored as asked. @throws AuditUnavailableError (as a rejection). */
   append(kind: string, members: string, durability: Durability): Promise<void> {
     if (!this.writable) return Promise.reject(this.#refusal());
-    return new Promise((resolve, reject) => {
-      this.#push({ time: this.#now(), kind, members, power: durability === 'power', resolve, reject });
-    });
+    return this.#accept(kind, members, durability);
   }
 
   /** Stores a record behind those before it. While the log cannot be written it waits, within a bound. */
@@ -147,7 +157,7 @@ export class StreamWriter {
   /** Writes what waits now; a sync that it asks for goes on behind. */
   flush(): void {
     this.#scheduled = false;
-    while (this.#queue.length > 0 && this.writable) {
+    while (this.#queue.length > 0 && this.#ready) {
       const segment = this.#segment!;
       if (segment.bytes >= this.#options.maxSegmentBytes && !this.#rotate(segment)) return;
       if (!this.#writeGroup(this.#queue.splice(0, GROUP))) return;
@@ -161,21 +171,41 @@ export class StreamWriter {
   async close(): Promise<void> {
     if (this.#closed) return;
     if (this.#error !== undefined) this.#reopen();
-    const stored = this.append('stop', '', 'power');
-    // A `stop` that was refused has no head to wait for.
-    if (this.writable) this.#push(this.#ownHead(true));
-    this.flush();
     try {
-      await stored;
+      await this.#stop();
     } finally {
       this.#closed = true;
       this.#release();
     }
   }
 
+  async #stop(): Promise<void> {
+    for (;;) {
+      if (!this.#ready) throw this.#refusal();
+      const stored = this.#accept('stop', '', 'power');
+      this.#push(this.#ownHead(true));
+      this.flush();
+      try {
+        await stored;
+        return;
+      } catch (error) {
+        // The disk was full, and a slice of the reserve went: there is a new segment, with room.
+        if (!this.#ready) throw error;
+      }
+    }
+  }
+
+  #accept(kind: string, members: string, durability: Durability): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#push({ time: this.#now(), kind, members, power: durability === 'power', resolve, reject });
+    });
+  }
+
   #refusal(): AuditUnavailableError {
     return new AuditUnavailableError(
-      this.#closed ? 'The audit log is closed.' : `The audit log cannot be written: ${this.#error}.`,
+      this.#closed
+        ? 'The audit log is closed.'
+        : `The audit log cannot be written: ${this.#error ?? this.#options.reserve?.problem}.`,
     );
   }
 
@@ -196,7 +226,14 @@ export class StreamWriter {
   }
 
   #ownHead(power: boolean): Entry {
-    return { time: this.#now(), kind: 'head', members: '', power };
+    const { onHead } = this.#options;
+    const head: Entry = { time: this.#now(), kind: 'head', members: '', power };
+    if (onHead === undefined) return head;
+    head.power = true;
+    head.resolve = () => {
+      if (head.head) onHead(head.head);
+    };
+    return head;
   }
 
   #openSegment(): void {
@@ -213,7 +250,7 @@ export class StreamWriter {
       fd = files.reopen(path);
       files.truncate(fd, 0);
     }
-    this.#segment = new OpenSegment(files, fd, firstSeq, (segment, error, refused) => {
+    this.#segment = new OpenSegment(files, fd, path, firstSeq, (segment, error, refused) => {
       const refusal = new AuditUnavailableError(`The audit log cannot be synced: ${error.message}.`);
       for (const entry of refused) entry.reject?.(refusal);
       if (segment === this.#segment) this.#fail(error);
@@ -240,6 +277,7 @@ export class StreamWriter {
     if (isOwnHead(entry)) {
       const head = signer.sign({ stream, writer, ...this.#chain.tip, time: entry.time });
       members = `,"head":${JSON.stringify(head)}`;
+      entry.head = head;
     }
     entry.line = this.#chain.line(entry.time, entry.kind, members);
     entry.tip = this.#chain.tip;
@@ -258,7 +296,11 @@ export class StreamWriter {
     };
     for (const entry of group) {
       add(entry);
-      if (sinceHead >= this.#options.headEvery) add({ ...this.#ownHead(false), time: entry.time });
+      if (sinceHead >= this.#options.headEvery) {
+        const head = this.#ownHead(false);
+        head.time = entry.time;
+        add(head);
+      }
     }
     try {
       segment.write(Buffer.from(text));
@@ -289,7 +331,7 @@ export class StreamWriter {
 
   #idleHead(): void {
     const headed = this.#chain.tip.seq === this.#lastHeadSeq;
-    if (this.writable && !headed && this.#queue.length === 0) this.#push(this.#ownHead(true));
+    if (this.#ready && !headed && this.#queue.length === 0) this.#push(this.#ownHead(true));
   }
 
   /** Refuses all who wait, gives up the segment and begins to try for a new one. */
@@ -310,6 +352,10 @@ export class StreamWriter {
     }
     segment?.retire();
     if (this.#closed) return;
+    if (this.#opened && this.#options.reserve?.relieve(cause)) {
+      this.#reopen();
+      return;
+    }
     this.#retry?.cancel();
     this.#retry = this.#options.schedule(() => this.#reopen(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, LAST_RETRY_MS);
