@@ -31,7 +31,7 @@ import { type Durability, type StoredLine, StreamWriter } from './stream-writer.
 
 const STREAMS: readonly Stream[] = ['calls', 'admin'];
 /** Ids sort by the time of start, so that files and exports come in order. */
-function newWriterId(now: number): string {
+export function newWriterId(now: number): string {
   return `${Math.max(0, Math.floor(now)).toString(36).padStart(9, '0')}-${randomBytes(4).toString('hex')}`;
 }
 
@@ -88,6 +88,7 @@ export class FileAuditLog implements AuditLog {
         headEvery: options.headEvery ?? 10_000,
         idleHeadMs: options.idleHeadMs ?? 1000,
         onStored: (count, lines) => this.#onStored(count, lines),
+        ...(stream === 'calls' ? { follower: options.follower } : {}),
       });
       made.open(firstRecords(stream, before, this.#signer, time));
       return made;
@@ -112,7 +113,7 @@ export class FileAuditLog implements AuditLog {
   // Not `async`: that would add a turn of the microtask queue to every call.
   append(record: CallRecord, durability: Durability): Promise<void> {
     try {
-      return this.#calls.append(record.kind, checkedSize(callMembers(record)), durability);
+      return this.#calls.append(record.kind, checkedSize(callMembers(record)), durability, record);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -130,7 +131,7 @@ export class FileAuditLog implements AuditLog {
         detail: { not_recorded: error instanceof Error ? error.message : String(error) },
       });
     }
-    this.#calls.enqueue(record.kind, members);
+    this.#calls.enqueue(record.kind, members, record);
   }
 
   async admin(record: AdminRecord): Promise<void> {

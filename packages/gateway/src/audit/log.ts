@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { VerifyReport } from '@gatehouse/verify';
 import type { ArgumentsDigest } from './digest.ts';
-import { FileAuditLog } from './file-log.ts';
+import { FileAuditLog, newWriterId } from './file-log.ts';
+import type { ChainFollower } from './follower.ts';
 import type { AdminRecord, CallRecord } from './record.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
@@ -19,7 +20,7 @@ export {
   type AuditRow,
 } from './search.ts';
 export type { ArgumentsDigest, Durability, Schedule, StoredLine, Timer, VerifyReport };
-export { AuditUnavailableError };
+export { AuditUnavailableError, newWriterId };
 
 export interface AuditStats {
   /** Records of this process, both streams. */
@@ -99,6 +100,8 @@ export interface AuditLogOptions {
   headEvery?: number;
   /** Milliseconds without a record before a head is made; default 1000. */
   idleHeadMs?: number;
+  /** Told of each record of the chain of calls that is stored; adds the `counters` records. */
+  follower?: ChainFollower;
   /** File operations, for fault tests. */
   fs?: Partial<SegmentFiles>;
   /** Timers, for tests. */

@@ -31,6 +31,8 @@ export interface DecisionRecord {
   approval?: { id: string; approver?: string };
   /** The call's deadline, milliseconds since the epoch. */
   deadline?: number;
+  /** Time of sliding windows at the reservation, milliseconds since the epoch; where the wall clock said another. */
+  sliding?: number;
 }
 
 /** What the upstream answered. */
@@ -115,6 +117,7 @@ function decisionMember(decision: DecisionRecord): string {
   if (decision.limits && decision.limits.length > 0) out += `,"limits":${JSON.stringify(decision.limits)}`;
   if (decision.approval) out += `,"approval":${JSON.stringify(decision.approval)}`;
   if (decision.deadline !== undefined) out += `,"deadline":"${new Date(decision.deadline).toISOString()}"`;
+  if (decision.sliding !== undefined) out += `,"sliding":${decision.sliding}`;
   return `${out}}`;
 }
 
