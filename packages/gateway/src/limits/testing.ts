@@ -7,7 +7,9 @@ import { pino } from 'pino';
 import { type AuditLogOptions, AuditUnavailableError, type Durability } from '../audit/log.ts';
 import { nodeFiles, type SegmentFiles } from '../audit/segments.ts';
 import { handTimers, testFolder } from '../audit/testing.ts';
+import type { Ledger } from './ledger.ts';
 import { type DurableLimits, openDurableLimits } from './open.ts';
+import { recoverLimits } from './recover.ts';
 
 export const START = Date.parse('2026-11-02T10:00:00Z');
 const DEADLINE_MS = 60_000;
@@ -151,15 +153,18 @@ export class World {
     return join(this.auditDir, 'calls', segment);
   }
 
-  /** Every whole record of the chains of calls. */
   records(): StoredCall[] {
-    return this.segments().flatMap((name) =>
-      readFileSync(this.path(name), 'utf8')
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as StoredCall),
-    );
+    return recordsOf(this.auditDir);
   }
+}
+
+/** Every whole record of the chains of calls. */
+function recordsOf(auditDir: string): StoredCall[] {
+  const folder = join(auditDir, 'calls');
+  return readdirSync(folder)
+    .sort()
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
+    .map((line) => JSON.parse(line) as StoredCall);
 }
 
 function faulty(run: Run): Partial<SegmentFiles> {
@@ -211,3 +216,64 @@ export function charge(counter: string, max: number, amount: number, window: 'sl
     scope: 'grant',
   };
 }
+
+/** What counts, and what is open, by a reading of all records that knows nothing of `counters` records. */
+function replayed(
+  records: readonly StoredCall[],
+  { clock }: Ledger,
+): { counts: Map<string, Map<number, number>>; open: string[] } {
+  const counts = new Map<string, Map<number, number>>();
+  const notSent = new Set<string>();
+  const ended = new Set<string>();
+  for (const { kind, request_id: id, decision } of records) {
+    if (kind !== 'outcome' || id === undefined) continue;
+    ended.add(id);
+    if (decision?.outcome === 'not_sent') notSent.add(id);
+  }
+  const open: string[] = [];
+  for (const { kind, time, request_id: id = '', decision } of records) {
+    if (kind !== 'intent') continue;
+    const start = decision?.sliding ?? Date.parse(time);
+    const runs = Date.parse(decision?.deadline ?? '') - Date.parse(time);
+    if (!ended.has(id) && start + runs > clock.sliding) open.push(id);
+    if (notSent.has(id)) continue;
+    for (const { key, units, slice = 0 } of decision?.limits ?? []) {
+      const slices = counts.get(key) ?? new Map<number, number>();
+      counts.set(key, slices.set(slice, (slices.get(slice) ?? 0) + units));
+    }
+  }
+  return { counts, open: open.sort() };
+}
+
+/** Only what counts at the ledger's own time: the rest may be forgotten at any moment. */
+export function live(
+  counts: Iterable<[string, Iterable<[number, number]>]>,
+  { clock }: Ledger,
+): Record<string, [number, number][]> {
+  const found: Record<string, [number, number][]> = {};
+  for (const [key, slices] of counts) {
+    const [, span] = JSON.parse(key.slice(0, key.indexOf(']') + 1)) as [string, number | string];
+    const from =
+      typeof span === 'number'
+        ? Math.floor((clock.sliding * 60) / (span * 1000)) - 60
+        : Math.floor(clock.calendar / 86_400_000) * 86_400_000;
+    const counting = [...slices].filter(([slice, units]) => slice >= from && units > 0).sort((a, b) => a[0] - b[0]);
+    if (counting.length > 0) found[key] = counting;
+  }
+  return found;
+}
+
+/** What recovery finds, and what a reading of everything does; `spared`: records that recovery did not read. */
+export async function recoveredAndReplayed(auditDir: string, now: number) {
+  const { ledger, records: read } = await recoverLimits(auditDir, now);
+  const records = recordsOf(auditDir);
+  const { counts, open } = replayed(records, ledger);
+  return {
+    recovered: { counts: live(valuesOf(ledger), ledger), open: [...ledger.open.keys()].sort() },
+    replayed: { counts: live(counts, ledger), open },
+    spared: records.length - read,
+  };
+}
+
+export const valuesOf = ({ counters }: Ledger): [string, [number, number][]][] =>
+  [...counters].map(([key, { state }]) => [key, state.slices.map((slice, i) => [slice, state.units[i] as number])]);
