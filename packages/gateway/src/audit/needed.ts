@@ -116,12 +116,12 @@ async function lastSet(segments: readonly Segment[], after: number): Promise<Cou
   return undefined;
 }
 
-/** A set is complete with all of its parts, each once, the last one marked; the newest counts. */
+/** A set is complete with all of its parts up to the one that is marked as its last; the newest counts. */
 function completeSet<T extends PartPlace>(parts: readonly T[]): T[] | undefined {
   for (const last of parts.toReversed()) {
     if (!last.last) continue;
     const own = parts.filter((part) => part.set === last.set);
-    if (own.length === last.part + 1 && own.every((part, i) => part.part === i)) return own;
+    if (own.every((part, i) => part.part === i)) return own;
   }
   return undefined;
 }

@@ -4,7 +4,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { segmentsNeeded } from '../audit/needed.ts';
 import { recoverLimits } from './recover.ts';
-import { type CallEnd, charge, live, recoveredAndReplayed, type StoredCall, valuesOf, World } from './testing.ts';
+import {
+  type CallEnd,
+  charge,
+  type Fault,
+  live,
+  recoveredAndReplayed,
+  type StoredCall,
+  valuesOf,
+  World,
+} from './testing.ts';
 
 const RUNS = Number(process.env.FC_RUNS ?? 1);
 
@@ -18,7 +27,10 @@ const callStep = fc.record({
   do: fc.constant('calls' as const),
   wait: fc.oneof(fc.nat(50), fc.nat(20_000), fc.nat(200_000)),
   jump: fc.oneof({ weight: 8, arbitrary: fc.constant(0) }, fc.integer({ min: -7_200_000, max: 7_200_000 })),
-  fault: fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, fc.constantFrom('write', 'short', 'sync')),
+  fault: fc.oneof(
+    { weight: 8, arbitrary: fc.constant(undefined) },
+    fc.constantFrom<Fault>('write', 'short', 'sync', 'part'),
+  ),
   calls: fc.array(
     fc.record({
       counter: fc.constantFrom('a', 'b', 'c'),
@@ -210,16 +222,33 @@ describe('clocks over a restart', () => {
     expect(await world.call([day], 'answered')).toBe(true);
     world.step += 86_400_000;
     for (let i = 0; i < 20; i += 1) expect(await world.call([charge(`b${i}`, 1, 1, 60)], 'answered')).toBe(true);
-    expect(await world.call([day], 'answered')).toBe(true);
     await turn();
     world.die();
     world.step -= 86_400_000;
+    expect((await recoverLimits(world.auditDir, world.wall())).ledger.counters.has(day.key)).toBe(false);
     await world.start();
+    // This counts for the day that had begun already.
+    expect(await world.call([day], 'answered')).toBe(true);
     expect(await world.call([day], 'answered')).toBe(false);
     world.now += 86_400_000;
     expect(await world.call([day], 'answered')).toBe(false);
     world.now += 86_400_000;
     expect(await world.call([day], 'answered')).toBe(true);
+    await world.stop();
+  });
+
+  it('[LIM-RESTART] the oldest slice that counts still counts', async () => {
+    const two = charge('a', 2, 1, 'sliding');
+    const world = new World();
+    await world.start();
+    expect(await world.call([two], 'answered')).toBe(true);
+    world.now += 609_999;
+    expect(await world.call([two], 'answered')).toBe(true);
+    world.die();
+    await world.start();
+    expect(await world.call([two], 'answered')).toBe(false);
+    world.now += 1;
+    expect(await world.call([two], 'answered')).toBe(true);
     await world.stop();
   });
 });
@@ -286,6 +315,23 @@ describe('what recovery reads', () => {
     const torn = await recoverLimits(world.auditDir, world.wall());
     expect(torn.records).toBeLessThan(records);
     await expectSameAsReplay(world);
+  });
+
+  it('[AUD-COUNTERS] a set whose record could not be written begins anew, and says what counts by then', async () => {
+    const world = new World();
+    await world.start();
+    for (let i = 0; i < 30; i += 1) {
+      if (i === 5) world.fail('part');
+      world.now += 1000;
+      const denied = world.limits?.audit.writable === false;
+      expect(await world.call([charge('a', 100, 1, 'sliding')], 'answered')).toBe(!denied);
+      await turn();
+      world.tick();
+    }
+    world.die();
+    const sets = world.records().flatMap(({ counters }) => (counters?.set === undefined ? [] : [counters.set]));
+    expect(sets.slice(0, 3)).toEqual([1, 3, 4]);
+    expect(await expectSameAsReplay(world)).toBeGreaterThan(20);
   });
 
   it('[AUD-COUNTERS] a set of many counters takes many records, with calls between them, none of them large', async () => {

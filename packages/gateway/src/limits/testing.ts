@@ -31,7 +31,8 @@ export interface StoredCall {
 
 export type CallEnd = 'answered' | 'not sent' | 'nothing recorded';
 
-export type Fault = 'write' | 'short' | 'sync';
+/** `part`: only the write of a `counters` record fails, half way. */
+export type Fault = 'write' | 'short' | 'sync' | 'part';
 
 interface Run {
   alive: boolean;
@@ -188,7 +189,8 @@ function faulty(run: Run): Partial<SegmentFiles> {
     write(fd, data) {
       live();
       if (taken('write')) throw new Error('no space left on device');
-      return nodeFiles.write(fd, taken('short') ? data.subarray(0, Math.floor(data.length * 0.6)) : data);
+      const isShort = taken('short') || (data.includes('"kind":"counters"') && taken('part'));
+      return nodeFiles.write(fd, isShort ? data.subarray(0, Math.floor(data.length * 0.6)) : data);
     },
     truncate(fd, length) {
       live();
