@@ -8,11 +8,13 @@ import type { RecoveredLimits } from './recover.ts';
 
 export interface CountersJournalOptions {
   /** What was recovered from the chains before this one; the journal goes on with its ledger. */
-  recovered: Pick<RecoveredLimits, 'ledger' | 'covers' | 'records'>;
-  /** Records that a recovery has to read at most, about, before a new set begins. Default 10,000. */
+  recovered: Pick<RecoveredLimits, 'ledger' | 'covers' | 'records' | 'from'>;
+  /** Records that a recovery has to read at most, about, before a new set begins (a day at the latest). Default 10,000. */
   every?: number;
 }
 
+/** Where calls are few, a set a day keeps the log's older segments free to be cut. */
+const SET_AT_LEAST_EVERY_MS = 86_400_000;
 /** One record holds about this much, so that composing it does not hold up the calls beside it (under 1 ms). */
 const PART_CHARACTERS = 64 * 1024;
 /** Counters that are looked at for one record: those that count nothing any more take time, too. */
@@ -32,9 +34,13 @@ export class CountersJournal implements ChainFollower {
   readonly #covers: ReadonlyMap<string, number>;
   readonly #every: number;
   #clock: (() => LimitClock) | undefined;
+  /** Records that a recovery would read. */
   #since: number;
+  /** Time of sliding windows at the oldest of them; 0 while no record tells it. */
+  #from: number;
   #sets = 0;
   #set: CountersSetWriter | undefined;
+  #setFrom = 0;
   #stepped = false;
   #timeText = '';
   #time = 0;
@@ -43,6 +49,7 @@ export class CountersJournal implements ChainFollower {
     this.#ledger = recovered.ledger;
     this.#covers = recovered.covers;
     this.#since = recovered.records;
+    this.#from = recovered.from;
     this.#every = every;
   }
 
@@ -69,12 +76,13 @@ export class CountersJournal implements ChainFollower {
         const at = this.#at(time);
         const { limits, deadline = at, sliding = at } = record.decision;
         this.#ledger.intent({ requestId: record.requestId, time: at, deadline, sliding, limits });
+        this.#from ||= sliding;
       }
     }
   }
 
   due(): { members: string; power: boolean } | undefined {
-    if (this.#set === undefined && this.#since >= this.#every) {
+    if (this.#set === undefined && this.#isSetDue()) {
       this.#sets += 1;
       this.#set = new CountersSetWriter(this.#sets, this.#ledger, this.#covers);
     }
@@ -82,6 +90,7 @@ export class CountersJournal implements ChainFollower {
       return this.#stepped ? { members: countersMembers({ clock: this.#noted() }), power: false } : undefined;
     }
     const part = this.#set.next(this.#noted());
+    if (part.part === 0) this.#setFrom = part.clock.sliding;
     return { members: countersMembers(part), power: part.last === true };
   }
 
@@ -90,6 +99,7 @@ export class CountersJournal implements ChainFollower {
     if (this.#set?.isDone !== true) return;
     this.#set = undefined;
     this.#since = 0;
+    this.#from = this.#setFrom;
   }
 
   dueFailed(): void {
@@ -99,6 +109,11 @@ export class CountersJournal implements ChainFollower {
   atStop(): string | undefined {
     const clock = this.#noted();
     return clock.sliding === 0 ? undefined : countersMembers({ clock });
+  }
+
+  #isSetDue(): boolean {
+    if (this.#since >= this.#every) return true;
+    return this.#from > 0 && this.#ledger.clock.sliding - this.#from >= SET_AT_LEAST_EVERY_MS;
   }
 
   #noted(): LimitClock {

@@ -18,8 +18,8 @@ export interface MemoryCountersOptions {
    */
   monotonic: () => number;
   /**
-   * Most counters held at once. Default 1,000,000 (about 300 bytes each, and as much again for the log's view of them).
-   * Above it, calls with a new counter are refused.
+   * Most counters held at once. Default 1,000,000 (about 300 bytes each, and 550 for the log's view of them). Above it,
+   * calls with a new counter are refused.
    */
   maxCounters?: number;
   /** Told when the wall clock was set, before the call that met it goes on. */
@@ -65,7 +65,8 @@ export class MemoryCounters implements Counters {
   }
 
   /**
-   * Goes on with what earlier processes counted. Before the first reservation. Sliding time goes on from the last time
+   * Goes on with what earlier processes counted. Before the first reservation. Takes copies: the ledger goes on with the
+   * log. Sliding time goes on from the last time
    * recorded, with what the wall clock says has passed since: with clocks that were never set that is `now`; a step in
    * the earlier run is no time passed, and a clock that was set back since has stood still. Calendar time stands still
    * until the wall clock has caught up with the latest that it ever said.

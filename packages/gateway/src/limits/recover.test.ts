@@ -10,6 +10,7 @@ import {
   type Fault,
   live,
   recoveredAndReplayed,
+  START,
   type StoredCall,
   valuesOf,
   World,
@@ -366,6 +367,26 @@ describe('what recovery reads', () => {
     }
     expect(await expectSameAsReplay(world)).toBeGreaterThan(0);
     expect((await recoverLimits(world.auditDir, world.wall())).records).toBeLessThan(80);
+  });
+
+  it('[AUD-COUNTERS] writes a set once a day where calls are few, so that old segments are not needed for ever', async () => {
+    const world = new World({ countersEvery: 10_000 });
+    for (let day = 0; day < 3; day += 1) {
+      await world.start();
+      for (let call = 0; call < 4; call += 1) {
+        world.now += 9 * 3_600_000;
+        await world.call([charge('a', 999, 1, 3600)], 'answered');
+        await turn();
+      }
+      world.die();
+    }
+    const sets = world.records().filter(({ counters }) => counters?.set !== undefined);
+    // At hours 36, 63 and 90: each is a day after the one before, or after the first call.
+    expect(sets.map(({ time }) => (Date.parse(time) - START) / 3_600_000)).toEqual([36, 63, 90]);
+    const needed = await segmentsNeeded(world.auditDir);
+    const chain = (world.segments().at(-1) as string).replace(/-\d+\.jsonl$/, '');
+    expect([...needed].filter((path) => !path.includes(chain))).toEqual([]);
+    await expectSameAsReplay(world);
   });
 
   it('[LIM-RESTART] keeps what 400 days reach, and passes over what no window reaches', async () => {

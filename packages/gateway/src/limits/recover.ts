@@ -26,6 +26,8 @@ export interface RecoveredLimits {
   readonly ledger: Ledger;
   /** The last record of each chain that is taken in, by writer: what a new set of `counters` records covers. */
   readonly covers: ReadonlyMap<string, number>;
+  /** Time of sliding windows where the reading began, milliseconds since the epoch; 0 when nothing told it. */
+  readonly from: number;
   /** Records read, those of a set included. */
   readonly records: number;
   /** Segments read. */
@@ -60,19 +62,21 @@ export async function recoverLimits(dir: string, now: number): Promise<Recovered
   const { ledger } = reader;
   for (const [key, entry] of ledger.counters) ledger.dropIfIdle(key, entry);
   for (const intent of ledger.open.values()) ledger.dropAtDeadline(intent);
-  return { ledger, covers, records: reader.records, segments, unreadable: reader.unreadable };
+  const { from, records, unreadable } = reader;
+  return { ledger, covers, from, records, segments, unreadable };
 }
 
 class Reader {
   readonly ledger = new Ledger();
+  from = 0;
   records = 0;
   unreadable = 0;
   readonly #base: CountersSet | undefined;
-  readonly #from: number;
+  readonly #horizon: number;
 
-  constructor(base: CountersSet | undefined, from: number) {
+  constructor(base: CountersSet | undefined, horizon: number) {
     this.#base = base;
-    this.#from = from;
+    this.#horizon = horizon;
   }
 
   /** @returns the number of the last record among the lines */
@@ -99,6 +103,7 @@ class Reader {
   #counters(writer: string, line: Buffer): void {
     const { clock, set, open = [], values = [] } = readCounters(line);
     this.ledger.noteClock(clock);
+    this.from ||= clock.sliding;
     // Another set is not complete, or the intents that it stands for are read themselves.
     if (set === undefined || this.#base?.set !== set || this.#base.writer !== writer) return;
     for (const { request_id: requestId, ...rest } of open) this.ledger.open.set(requestId, { requestId, ...rest });
@@ -113,13 +118,14 @@ class Reader {
       return;
     }
     const time = Date.parse(record.time);
-    if (record.kind !== 'intent' || decision?.limits === undefined || time < this.#from) return;
+    if (record.kind !== 'intent' || decision?.limits === undefined || time < this.#horizon) return;
     const deadline = decision.deadline === undefined ? time : Date.parse(decision.deadline);
     const { limits, sliding = time } = decision;
     const isWhole =
       typeof requestId === 'string' && [time, deadline, sliding].every(Number.isFinite) && limits.every(isLimit);
     if (!isWhole) throw new Error('not an intent');
     this.ledger.intent({ requestId, time, deadline, sliding, limits });
+    this.from ||= sliding;
   }
 }
 
