@@ -11,7 +11,7 @@ export interface CountersMember {
   part?: number;
   last?: true;
   clock: { sliding: number; wall: number; calendar: number };
-  /** In the first part: the last record of each other chain that the set takes in, by writer. */
+  /** The last record of each other chain that the set takes in, by writer. In the first parts, before all else. */
   covers?: readonly (readonly [writer: string, seq: number])[];
   /** Intents without outcome. */
   open?: { request_id: string; time: number; deadline: number; sliding: number; limits: readonly LimitRecord[] }[];

@@ -126,17 +126,27 @@ function completeSet<T extends PartPlace>(parts: readonly T[]): T[] | undefined 
   return undefined;
 }
 
-async function withCovers(parts: readonly (PartPlace & { segment: Segment })[]): Promise<CountersSet | undefined> {
+async function withCovers(parts: readonly (PartPlace & { segment: Segment })[]): Promise<CountersSet> {
   const first = parts[0] as (typeof parts)[number];
-  for await (const lines of segmentLines(first.segment.path)) {
-    for (const line of lines) {
-      if (!isCounters(line) || readPartPlace(line)?.seq !== first.seq) continue;
-      const { covers = [] } = readCounters(line);
-      const { writer } = first.segment;
-      return { writer, set: first.set, first: first.seq, last: parts.at(-1)?.seq ?? 0, covers: new Map(covers) };
+  const { writer } = first.segment;
+  return { writer, set: first.set, first: first.seq, last: parts.at(-1)?.seq ?? 0, covers: await coversOf(parts) };
+}
+
+async function coversOf(parts: readonly (PartPlace & { segment: Segment })[]): Promise<Map<string, number>> {
+  const covers = new Map<string, number>();
+  for (const [segment, own] of Map.groupBy(parts, (part) => part.segment)) {
+    const wanted = new Set(own.map((part) => part.seq));
+    for await (const lines of segmentLines(segment.path)) {
+      for (const line of lines) {
+        if (!isCounters(line) || !wanted.has(seqOf(line) ?? 0)) continue;
+        const { covers: more } = readCounters(line);
+        // They come before all else of a set.
+        if (more === undefined) return covers;
+        for (const [other, seq] of more) covers.set(other, seq);
+      }
     }
   }
-  return undefined;
+  return covers;
 }
 
 async function synced(path: string): Promise<void> {

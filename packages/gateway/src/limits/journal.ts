@@ -135,7 +135,7 @@ export class CountersJournal implements ChainFollower {
 class CountersSetWriter {
   readonly #number: number;
   readonly #ledger: Ledger;
-  #covers: readonly (readonly [string, number])[] | undefined;
+  readonly #covers: (readonly [string, number])[];
   readonly #open: Iterator<OpenIntent>;
   readonly #counters: Iterator<[string, LedgerEntry]>;
   // What comes in while the set is written stands behind its first part anyhow.
@@ -154,16 +154,16 @@ class CountersSetWriter {
   }
 
   get isDone(): boolean {
-    return this.#openLeft === 0 && this.#countersLeft === 0;
+    return this.#covers.length === 0 && this.#openLeft === 0 && this.#countersLeft === 0;
   }
 
   next(clock: LimitClock): CountersMember {
     const part: CountersMember = { set: this.#number, part: this.#part, clock };
     this.#part += 1;
-    if (this.#covers !== undefined && this.#covers.length > 0) part.covers = this.#covers;
-    this.#covers = undefined;
     let room = PART_CHARACTERS;
-    let visits = PART_VISITS;
+    const covers = this.#covers.splice(0, PART_VISITS);
+    let visits = PART_VISITS - covers.length;
+    if (covers.length > 0) part.covers = covers;
     const open: NonNullable<CountersMember['open']> = [];
     for (; this.#openLeft > 0 && room > 0 && visits > 0; visits -= 1) {
       this.#openLeft -= 1;

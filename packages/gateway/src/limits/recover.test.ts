@@ -2,7 +2,10 @@ import { appendFileSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFil
 import { verifyAuditLog } from '@gatehouse/verify';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { segmentsNeeded } from '../audit/needed.ts';
+import { planRecovery, segmentsNeeded } from '../audit/needed.ts';
+import { outcome, testLog } from '../audit/testing.ts';
+import { CountersJournal } from './journal.ts';
+import { Ledger } from './ledger.ts';
 import { recoverLimits } from './recover.ts';
 import {
   type CallEnd,
@@ -367,6 +370,16 @@ describe('what recovery reads', () => {
     }
     expect(await expectSameAsReplay(world)).toBeGreaterThan(0);
     expect((await recoverLimits(world.auditDir, world.wall())).records).toBeLessThan(80);
+  });
+
+  it('[AUD-COUNTERS] a set names every chain that it takes in, however many there were', async () => {
+    const covers = new Map(Array.from({ length: 2300 }, (_, i) => [`chain-${i}`, i + 1]));
+    const recovered = { ledger: new Ledger(), covers, records: 10_000, from: 0 };
+    const { log, dir } = await testLog({ follower: new CountersJournal({ recovered }), writer: 'w' });
+    await log.append(outcome('r1'), 'process');
+    for (let i = 0; i < 6; i += 1) await turn();
+    await log.close();
+    expect((await planRecovery(dir)).base).toEqual({ writer: 'w', set: 1, first: 3, last: 5, covers });
   });
 
   it('[AUD-COUNTERS] writes a set once a day where calls are few, so that old segments are not needed for ever', async () => {

@@ -26,7 +26,7 @@ export interface StoredCall {
     deadline?: string;
     sliding?: number;
   };
-  counters?: { set?: number; part?: number; last?: true; values?: [string, number[]][] };
+  counters?: { set?: number; part?: number; last?: true; covers?: unknown[]; values?: [string, number[]][] };
 }
 
 export type CallEnd = 'answered' | 'not sent' | 'nothing recorded';
