@@ -13,7 +13,7 @@ export interface LimitClock {
   readonly calendar: number;
 }
 
-export const NO_CLOCK: LimitClock = { sliding: 0, wall: 0, calendar: 0 };
+const NO_CLOCK: LimitClock = { sliding: 0, wall: 0, calendar: 0 };
 
 /** An intent whose outcome is not in the log: its call runs, or nobody knows what became of it. */
 export interface OpenIntent {
