@@ -206,6 +206,8 @@ const ADVICE = {
   upstream_unreachable: 'Check the URL or the command of the server; the detail says what it answered.',
   store_unavailable: 'Check the disk and the data folder.',
   audit_unavailable: 'Check the disk. No call passes until the log can be written.',
+  audit_lost:
+    'Put the audit folder back; or delete `limits-epoch.json` in the data folder, and every limit begins anew.',
   config_invalid: '`gatehouse config check` names every error.',
   key_missing:
     'Give the key that the data folder was written with; see [the secret key](configuration.md#the-secret-key).',

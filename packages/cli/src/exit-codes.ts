@@ -40,6 +40,7 @@ const BY_PROBLEM: Readonly<Record<string, ExitCode>> = {
   store_locked: EXIT.unreachable,
   store_unavailable: EXIT.unreachable,
   audit_unavailable: EXIT.unreachable,
+  audit_lost: EXIT.unreachable,
   conflict: EXIT.conflict,
   precondition_failed: EXIT.conflict,
   precondition_required: EXIT.conflict,

@@ -18,6 +18,7 @@ export const ERRORS = {
   upstream_unreachable: { status: 502, title: 'The MCP server could not be reached' },
   store_unavailable: { status: 503, title: 'The store does not accept changes' },
   audit_unavailable: { status: 503, title: 'The audit log cannot be written' },
+  audit_lost: { status: 500, title: 'The audit log that limits are rebuilt from is gone' },
   config_invalid: { status: 500, title: 'The settings are not valid' },
   key_missing: { status: 500, title: 'The secret key is missing or is another one' },
   store_locked: { status: 500, title: 'Another Gatehouse process uses this data folder' },

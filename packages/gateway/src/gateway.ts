@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
-import { type AuditLog, openAuditLog } from './audit/log.ts';
+import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit/log.ts';
 import { openHeadExport, openRetention, type Upkeep, type UpkeepLog } from './audit/upkeep.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
@@ -13,7 +13,7 @@ import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
 import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
 import { MemoryCounters } from './limits/memory.ts';
-import { recoverCounters } from './limits/recover.ts';
+import { openDurableLimits } from './limits/open.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
@@ -40,6 +40,8 @@ export interface OpenOptions {
   clock?: () => number;
   /** Milliseconds of a clock that never steps. Default: `performance.now`. */
   monotonic?: () => number;
+  /** Records between two sets of `counters` records; default 10,000. */
+  countersEvery?: number;
   /** Default: JSON lines on standard error. */
   logger?: Logger;
   /** Default: `audit` in the data folder. */
@@ -76,7 +78,7 @@ export interface Gateway {
 
 /**
  * Opens the store, the keys, the log and the data plane; listens to nothing yet.
- * @throws GatehouseError key_missing, store_locked, store_newer, audit_unavailable, config_invalid
+ * @throws GatehouseError key_missing, store_locked, store_newer, audit_unavailable, audit_lost, config_invalid
  */
 export async function openGateway(settings: Settings, options: OpenOptions): Promise<Gateway> {
   const clock = options.clock ?? Date.now;
@@ -89,53 +91,39 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
   });
   const startedAt = new Date(clock()).toISOString();
-  const log: UpkeepLog = (level, detail, message) => logger[level](detail, message);
-  const heads = openHeadExport(settings.audit.heads, { clock, userAgent: USER_AGENT, log });
+  const report: UpkeepLog = (level, detail, message) => logger[level](detail, message);
+  const heads = openHeadExport(settings.audit.heads, { clock, userAgent: USER_AGENT, log: report });
+  const monotonic = options.monotonic ?? (() => performance.now());
+  // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
+  const ownLog = options.auditDir !== undefined;
+  const log: AuditLogOptions = {
+    dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
+    clock,
+    hmacKey: keys.bytes('audit-hmac'),
+    signingSeed: keys.bytes('audit-signing'),
+    keyId: keys.keyId,
+    // The runs that write such a log are short: the first search takes in what they left.
+    indexBehindCalls: !ownLog,
+    reserveBytes: settings.audit.reserve,
+    onHead: (head) => heads.push(head),
+  };
+  let counters = new MemoryCounters({ monotonic });
   const { services, audit, instanceId } = await openControlPlane({
     dataDir,
     keys,
     clock,
-    openAudit: () =>
-      openAuditLog({
-        dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
-        clock,
-        hmacKey: keys.bytes('audit-hmac'),
-        signingSeed: keys.bytes('audit-signing'),
-        keyId: keys.keyId,
-        // Such a log's runs are short: the first search takes in what they left.
-        indexBehindCalls: options.auditDir === undefined,
-        reserveBytes: settings.audit.reserve,
-        onHead: (head) => heads.push(head),
-      }),
+    openAudit: async () => {
+      if (ownLog) return openAuditLog(log);
+      const { countersEvery } = options;
+      const durable = await openDurableLimits({ dataDir, log, monotonic, logger, countersEvery });
+      counters = durable.counters;
+      return durable.audit;
+    },
   }).catch(async (error: unknown) => {
     await heads.close();
     throw error;
   });
-  const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
-  try {
-    // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
-    if (options.auditDir === undefined) {
-      const { states, unreadable } = await recoverCounters(audit.exportLines({}), clock());
-      counters.inherit(states);
-      if (unreadable > 0) {
-        logger.warn(
-          { unreadable },
-          'the audit log has damaged records, whose limits are not counted; run gatehouse audit verify',
-        );
-      }
-    }
-  } catch (error) {
-    await audit.close();
-    await heads.close();
-    await services.close();
-    throw error;
-  }
-  const retention = openRetention(audit, {
-    age: settings.audit.retention,
-    clock,
-    shared: options.auditDir !== undefined,
-    log,
-  });
+  const retention = openRetention(audit, { age: settings.audit.retention, clock, shared: ownLog, log: report });
   return assemble({
     settings,
     clock,

@@ -16,6 +16,7 @@ export interface HarnessOptions {
   /** Settings by name. */
   flags?: Record<string, unknown>;
   clock?: () => number;
+  countersEvery?: number;
   logger?: Logger;
 }
 
@@ -78,6 +79,7 @@ export class Harness {
     const gateway = await openGateway(settings, {
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
       ...(options.logger === undefined ? {} : { logger: options.logger }),
+      ...(options.countersEvery === undefined ? {} : { countersEvery: options.countersEvery }),
       ...(options.clock === undefined ? {} : { clock: options.clock, monotonic: options.clock }),
     });
     return new Harness(gateway, settings, await gateway.listen());

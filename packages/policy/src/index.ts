@@ -1,9 +1,11 @@
 export { checkPolicy } from './check.ts';
 export { type CompiledPolicy, compilePolicy } from './compile.ts';
+export { type CounterWindow, windowOfKey } from './counter-key.ts';
 export { explain } from './explain.ts';
 export { FEATURES, type Feature } from './features.ts';
 export { judge, toolVisibility } from './judge.ts';
 export { limitDenial } from './limit-denial.ts';
+export { MAX_SECONDS as MAX_WINDOW_SECONDS } from './limits.ts';
 export { parsePolicyText } from './parse-text.ts';
 export { judgePrompt, judgeResource, judgeResourceTemplate } from './resources.ts';
 export type {

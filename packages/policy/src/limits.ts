@@ -17,7 +17,7 @@ export const UNIT_SECONDS: Readonly<Record<CalendarUnit, number>> = {
 };
 
 /** Longer windows would outlive what anyone can check. */
-const MAX_SECONDS = 400 * 86_400;
+export const MAX_SECONDS = 400 * 86_400;
 
 export interface Window {
   readonly seconds: number;

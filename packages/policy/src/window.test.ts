@@ -182,6 +182,67 @@ describe('calendar windows', () => {
     );
   });
 
+  const CHANGES: Readonly<Record<string, readonly string[]>> = {
+    'Europe/Berlin': ['2026-03-29', '2026-10-25', '2027-01-01'],
+    // Half an hour.
+    'Australia/Lord_Howe': ['2026-04-05', '2026-10-04', '2026-05-01'],
+    // At midnight: skipped in spring, and 23 o'clock twice in autumn.
+    'America/Sao_Paulo': ['2018-02-18', '2018-11-04', '2019-02-17'],
+  };
+
+  it('[POL-CALENDAR] exactly max a day, a week, a month of the zone, by the dates that Intl gives', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...Object.keys(CHANGES)),
+        fc.constantFrom<CalendarUnit>('day', 'week', 'month'),
+        fc.nat(2),
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(fc.oneof(fc.nat(1_800_000), fc.nat(8 * 3_600_000)), { minLength: 10, maxLength: 80 }),
+        (timezone, unit, change, max, gaps) => {
+          const dates = new Intl.DateTimeFormat('en-CA', { timeZone: timezone, dateStyle: 'short' });
+          const periodOf = (at: number): string => {
+            const date = dates.format(at);
+            if (unit === 'day') return date;
+            if (unit === 'month') return date.slice(0, 7);
+            const day = Date.parse(`${date}T00:00:00Z`) / 86_400_000;
+            return `week ${Math.floor((day + 3) / 7)}`;
+          };
+          const state = emptyWindow();
+          const one = charge({ align: 'calendar', unit, timezone, max });
+          let now = Date.parse(`${CHANGES[timezone]![change]!}T00:00:00Z`) - 60 * 3_600_000;
+          const arrived = new Map<string, number>();
+          const accepted = new Map<string, number>();
+          for (const gap of gaps) {
+            now += gap;
+            const period = periodOf(now);
+            arrived.set(period, (arrived.get(period) ?? 0) + 1);
+            if (chargeWindow(one, state, now).ok) accepted.set(period, (accepted.get(period) ?? 0) + 1);
+          }
+          for (const [period, count] of arrived)
+            expect([period, accepted.get(period)]).toEqual([period, Math.min(max, count)]);
+        },
+      ),
+      { numRuns: 200 * RUNS },
+    );
+  });
+
+  it('[POL-SLIDING] gives the whole capacity back to a counter that was idle for a window and a sixtieth', () => {
+    fc.assert(
+      fc.property(arrivals, fc.constantFrom(1, 7, 60, 3600), fc.integer({ min: 1, max: 8 }), (list, seconds, max) => {
+        const state = emptyWindow();
+        let now = START;
+        for (const { gap, amount } of list) {
+          now += gap;
+          chargeWindow(charge({ windowSeconds: seconds, max, amount }), state, now);
+        }
+        now += Math.ceil((seconds * 1000 * 61) / 60);
+        expect(isIdle(charge({ windowSeconds: seconds, max }), state, now)).toBe(true);
+        expect(chargeWindow(charge({ windowSeconds: seconds, max, amount: max }), state, now).ok).toBe(true);
+      }),
+      { numRuns: 200 * RUNS },
+    );
+  });
+
   it('[POL-CALENDAR] days have 23 and 25 hours where the clocks change', () => {
     const hours = (at: string, zone: string): number => {
       const { start, end } = calendarPeriod(Date.parse(at), 'day', zoneOf(zone));

@@ -23,7 +23,11 @@ export function emptyWindow(): WindowState {
 }
 
 /** Time never goes back: after a clock's step the counter stands until the clock has caught up. */
-function current(charge: WindowOf, state: WindowState, now: number): { slice: number; from: number } {
+function current(
+  charge: Omit<WindowOf, 'max' | 'amount'>,
+  state: WindowState,
+  now: number,
+): { slice: number; from: number } {
   const time = Math.max(now, state.time);
   if (charge.align === 'sliding') {
     const slice = Math.floor((time * SLICES) / (charge.windowSeconds * 1000));
@@ -107,7 +111,7 @@ export function releaseWindow(charge: Pick<Charge, 'amount'>, state: WindowState
 }
 
 /** True when an empty window would behave the same from `now` on, so that the state may leave memory. */
-export function isIdle(charge: WindowOf, state: WindowState, now: number): boolean {
+export function isIdle(charge: Omit<WindowOf, 'max' | 'amount'>, state: WindowState, now: number): boolean {
   if (now < state.time) return false;
   return sum(state, current(charge, state, now).from) === 0;
 }

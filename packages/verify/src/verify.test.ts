@@ -53,6 +53,28 @@ describe('a log in order', () => {
     });
   });
 
+  it('[AUD-COUNTERS] counters records are records like others, a set that was not finished among them', async () => {
+    const clock = { sliding: 1, wall: 1, calendar: 1 };
+    const chain = new ChainMaker('a').start().call('r1');
+    const open = [{ request_id: 'r2', time: 1, deadline: 2, sliding: 1, limits: [] }];
+    chain
+      .add('intent', { request_id: 'r2' })
+      .add('counters', { counters: { set: 1, part: 0, clock, covers: [], open } });
+    chain
+      .add('outcome', { request_id: 'r2' })
+      .add('counters', { counters: { set: 1, part: 1, last: true, clock, values: [['k', [5, 1]]] } });
+    chain
+      .add('counters', { counters: { set: 2, part: 0, clock } })
+      .add('counters', { counters: { clock } })
+      .add('stop')
+      .addHead();
+    const report = await verifyAuditLog({ lines: chain.lines, publicKeys: KEYS });
+    expect(report).toMatchObject({ ok: true, records: 11, unproven: 0, intentsWithoutOutcome: { count: 0 } });
+    const cut = chain.lines.filter((line) => !line.includes('"set":1,"part":1'));
+    const problems = (await verifyAuditLog({ lines: cut, publicKeys: KEYS })).problems;
+    expect(problems[0]).toMatchObject({ code: 'sequence_gap', seq: 7 });
+  });
+
   it('follows several chains mixed in one input, and the chains that they name', async () => {
     const one = small();
     const two = new ChainMaker('w2').start(one).addHead(one.head());

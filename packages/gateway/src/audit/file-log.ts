@@ -24,7 +24,7 @@ import { type Durability, type StoredLine, StreamWriter } from './stream-writer.
 
 const STREAMS: readonly Stream[] = ['calls', 'admin'];
 /** Ids sort by the time of start, so that files and exports come in order. */
-function newWriterId(now: number): string {
+export function newWriterId(now: number): string {
   return `${Math.max(0, Math.floor(now)).toString(36).padStart(9, '0')}-${randomBytes(4).toString('hex')}`;
 }
 
@@ -98,6 +98,7 @@ export class FileAuditLog implements AuditLog {
         onStored: (count, lines) => this.#onStored(count, lines),
         reserve: this.#reserve,
         ...(options.onHead && { onHead: options.onHead }),
+        ...(stream === 'calls' ? { follower: options.follower } : {}),
       });
       const { records, heads } = firstRecords(stream, before, this.#signer, time);
       made.open(records);
@@ -126,7 +127,7 @@ export class FileAuditLog implements AuditLog {
   // Not `async`: that would add a turn of the microtask queue to every call.
   append(record: CallRecord, durability: Durability): Promise<void> {
     try {
-      return this.#calls.append(record.kind, checkedSize(callMembers(record)), durability);
+      return this.#calls.append(record.kind, checkedSize(callMembers(record)), durability, record);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -144,7 +145,7 @@ export class FileAuditLog implements AuditLog {
         detail: { not_recorded: error instanceof Error ? error.message : String(error) },
       });
     }
-    this.#calls.enqueue(record.kind, members);
+    this.#calls.enqueue(record.kind, members, record);
   }
 
   async admin(record: AdminRecord): Promise<void> {

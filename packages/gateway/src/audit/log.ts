@@ -4,7 +4,8 @@ import type { JsonValue } from '@gatehouse/wire';
 import type { SignedHead } from './chain.ts';
 import type { CutStatement, SignedCut } from './cut.ts';
 import type { ArgumentsDigest } from './digest.ts';
-import { FileAuditLog } from './file-log.ts';
+import { FileAuditLog, newWriterId } from './file-log.ts';
+import type { ChainFollower } from './follower.ts';
 import type { AdminRecord, CallRecord } from './record.ts';
 import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
@@ -23,7 +24,7 @@ export {
   type AuditRow,
 } from './search.ts';
 export type { ArgumentsDigest, Durability, ReserveState, Schedule, SignedHead, StoredLine, Timer, VerifyReport };
-export { AuditUnavailableError };
+export { AuditUnavailableError, newWriterId };
 
 export interface AuditStats {
   /** Records of this process, both streams. */
@@ -126,6 +127,8 @@ export interface AuditLogOptions {
   reserveBytes?: number;
   /** Told of each signed head once it survives loss of power. */
   onHead?: (head: SignedHead) => void;
+  /** Told of each record of the chain of calls that is stored; adds the `counters` records. */
+  follower?: ChainFollower;
   /** File operations, for fault tests. */
   fs?: Partial<SegmentFiles>;
   /** Timers, for tests. */

@@ -1,4 +1,5 @@
 import type { SignedHead, Tip } from './chain.ts';
+import type { CallRecord } from './record.ts';
 import type { SegmentFiles } from './segments.ts';
 
 /** A record on its way to the file. */
@@ -9,6 +10,8 @@ export interface Entry {
   members: string;
   /** It must survive loss of power. */
   power: boolean;
+  /** What the members were made of, for a follower of the chain. */
+  record?: CallRecord;
   resolve?: () => void;
   reject?: (error: Error) => void;
   line?: string;

@@ -31,6 +31,8 @@ export interface DecisionRecord {
   approval?: { id: string; approver?: string };
   /** The call's deadline, milliseconds since the epoch. */
   deadline?: number;
+  /** Time of sliding windows at the reservation, milliseconds since the epoch; where the wall clock said another. */
+  sliding?: number;
 }
 
 /** What the upstream answered. */
@@ -127,6 +129,7 @@ function decisionMember(decision: DecisionRecord): string {
   if (decision.limits && decision.limits.length > 0) out += `,"limits":${limitsText(decision.limits)}`;
   if (decision.approval) out += `,"approval":${escapeUnsafe(JSON.stringify(decision.approval))}`;
   if (decision.deadline !== undefined) out += `,"deadline":"${deadlineText(decision.deadline)}"`;
+  if (decision.sliding !== undefined) out += `,"sliding":${decision.sliding}`;
   return `${out}}`;
 }
 

@@ -39,7 +39,7 @@ function withFile<T>(path: string, use: (fd: number, size: number) => T): T {
 }
 
 /** The last line that ends in a line feed, and the bytes behind it. */
-function lastLine(path: string): { line: Buffer | undefined; torn: number } {
+export function lastLine(path: string): { line: Buffer | undefined; torn: number } {
   return withFile(path, (fd, size) => {
     for (let length = Math.min(FIRST_READ, size); ; length = Math.min(length * 2, size)) {
       const tail = readAt(fd, size - length, length);

@@ -65,7 +65,7 @@ export interface RetentionOptions {
   shared: boolean;
   schedule?: Schedule;
   /** Paths of segments that are needed whatever their age. Default: those that counters are rebuilt from. */
-  needed?: (dir: string) => Promise<Set<string>>;
+  needed?: (dir: string, now: number) => Promise<Set<string>>;
   /** Removes a segment; for fault tests. */
   remove?: (path: string) => Promise<void>;
   /** Told of every run that failed and of what was cut. */
@@ -274,7 +274,7 @@ export class Retention {
     const before = clock() - age;
     const due: Due[] = [];
     const kept: RetentionView['kept'] = [];
-    const neededPaths = await needed(dir);
+    const neededPaths = await needed(dir, clock());
     for (const stream of STREAMS) {
       const chains = Map.groupBy(listSegments(dir, stream), (segment) => segment.writer);
       for (const segments of chains.values()) {

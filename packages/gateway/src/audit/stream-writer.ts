@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { Chain, type HeadSigner, type SignedHead } from './chain.ts';
+import type { ChainFollower } from './follower.ts';
 import { type Entry, OpenSegment } from './open-segment.ts';
-import type { Stream } from './record.ts';
+import type { CallRecord, Stream } from './record.ts';
 import type { DiskReserve } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import { type SegmentFiles, segmentName, streamFolder } from './segments.ts';
@@ -13,6 +14,13 @@ export type Durability = 'process' | 'power';
 export class AuditUnavailableError extends Error {
   override readonly name = 'AuditUnavailableError';
   readonly code = 'audit_unavailable';
+  /** The record may stand in the log all the same: it was written, and then could not be made to last. */
+  readonly mayStand: boolean;
+
+  constructor(message: string, mayStand = false) {
+    super(message);
+    this.mayStand = mayStand;
+  }
 }
 
 /** A record as written: for those that follow the log. */
@@ -40,6 +48,7 @@ export interface StreamWriterOptions {
   onHead?: (head: SignedHead) => void;
   /** Room on the disk for what was begun; while it is spent, `append` refuses. */
   reserve?: DiskReserve;
+  follower?: ChainFollower | undefined;
 }
 
 /** Records that one write holds at most; bounds the text built at once. */
@@ -78,6 +87,7 @@ export class StreamWriter {
   #error: string | undefined;
   #dropped = 0;
   #opened: boolean = false;
+  #stopping: boolean = false;
   #closed: boolean = false;
   #lastTime = Number.NaN;
   #lastTimeText = '';
@@ -140,18 +150,20 @@ export class StreamWriter {
   }
 
   /** Stores a record; resolves when it is stored as asked. @throws AuditUnavailableError (as a rejection). */
-  append(kind: string, members: string, durability: Durability): Promise<void> {
+  append(kind: string, members: string, durability: Durability, record?: CallRecord): Promise<void> {
     if (!this.writable) return Promise.reject(this.#refusal());
-    return this.#accept(kind, members, durability);
+    return this.#accept(kind, members, durability, record);
   }
 
   /** Stores a record behind those before it. While the log cannot be written it waits, within a bound. */
-  enqueue(kind: string, members: string): void {
+  enqueue(kind: string, members: string, record?: CallRecord): void {
     if (this.#closed || (this.#error !== undefined && this.#queue.length >= MAX_BACKLOG)) {
       this.#dropped += 1;
       return;
     }
-    this.#push({ time: this.#now(), kind, members, power: false });
+    const entry: Entry = { time: this.#now(), kind, members, power: false };
+    if (record !== undefined) entry.record = record;
+    this.#push(entry);
   }
 
   /** Writes what waits now; a sync that it asks for goes on behind. */
@@ -162,6 +174,21 @@ export class StreamWriter {
       if (segment.bytes >= this.#options.maxSegmentBytes && !this.#rotate(segment)) return;
       if (!this.#writeGroup(this.#queue.splice(0, GROUP))) return;
     }
+    this.#writeDue();
+  }
+
+  /** Alone in its write: nothing stands before it that the follower was not told. One a turn: calls go first. */
+  #writeDue(): void {
+    const { follower, maxSegmentBytes } = this.#options;
+    // `stop` and its head end the chain.
+    if (follower === undefined || !this.writable || this.#stopping) return;
+    const due = follower.due();
+    if (due === undefined) return;
+    const segment = this.#segment as OpenSegment;
+    const ready = segment.bytes < maxSegmentBytes || this.#rotate(segment);
+    if (ready && this.#writeGroup([{ time: this.#now(), kind: 'counters', ...due }])) follower.dueStored();
+    else follower.dueFailed();
+    this.#schedule();
   }
 
   /**
@@ -170,7 +197,11 @@ export class StreamWriter {
    */
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#stopping = true;
     if (this.#error !== undefined) this.#reopen();
+    const last = this.#options.follower?.atStop();
+    if (last !== undefined && this.#ready)
+      this.#push({ time: this.#now(), kind: 'counters', members: last, power: false });
     try {
       await this.#stop();
     } finally {
@@ -195,9 +226,11 @@ export class StreamWriter {
     }
   }
 
-  #accept(kind: string, members: string, durability: Durability): Promise<void> {
+  #accept(kind: string, members: string, durability: Durability, record?: CallRecord): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#push({ time: this.#now(), kind, members, power: durability === 'power', resolve, reject });
+      const entry: Entry = { time: this.#now(), kind, members, power: durability === 'power', resolve, reject };
+      if (record !== undefined) entry.record = record;
+      this.#push(entry);
     });
   }
 
@@ -220,6 +253,10 @@ export class StreamWriter {
 
   #push(entry: Entry): void {
     this.#queue.push(entry);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(() => this.flush());
@@ -251,7 +288,7 @@ export class StreamWriter {
       files.truncate(fd, 0);
     }
     this.#segment = new OpenSegment(files, fd, path, firstSeq, (segment, error, refused) => {
-      const refusal = new AuditUnavailableError(`The audit log cannot be synced: ${error.message}.`);
+      const refusal = new AuditUnavailableError(`The audit log cannot be synced: ${error.message}.`, true);
       for (const entry of refused) entry.reject?.(refusal);
       if (segment === this.#segment) this.#fail(error);
     });
@@ -317,7 +354,8 @@ export class StreamWriter {
 
   /** Bookkeeping for records that stand in the file. */
   #stored(entries: readonly Entry[]): void {
-    const { stream, onStored, schedule, idleHeadMs } = this.#options;
+    const { stream, onStored, schedule, idleHeadMs, follower } = this.#options;
+    follower?.stored(entries);
     for (const entry of entries) if (isOwnHead(entry)) this.#lastHeadSeq = entry.tip!.seq;
     if (entries.length > 0) {
       onStored(entries.length, () =>
@@ -344,7 +382,8 @@ export class StreamWriter {
     for (const entry of this.#queue) (entry.reject ? refused : kept).push(entry);
     this.#queue = kept;
     const refusal = this.#refusal();
-    for (const entry of refused) entry.reject?.(refusal);
+    const written = new AuditUnavailableError(refusal.message, true);
+    for (const entry of refused) entry.reject?.(entry.line === undefined ? refusal : written);
     try {
       this.#settle();
     } catch {
@@ -387,8 +426,10 @@ export class StreamWriter {
       }
     }
     this.#stored(written.slice(0, whole));
-    // Refused records are not written later: their calls were denied. Own heads are made anew.
-    const again = written.slice(whole).filter((entry) => !entry.reject && !isOwnHead(entry));
+    // Refused records are not written later: their calls were denied. Own heads and counters are made anew.
+    const again = written
+      .slice(whole)
+      .filter((entry) => !entry.reject && !isOwnHead(entry) && entry.kind !== 'counters');
     this.#queue = [...again, ...this.#queue];
     segment.release();
   }

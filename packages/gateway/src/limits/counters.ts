@@ -10,6 +10,8 @@ export interface ReservedCharge {
 /** What was reserved for one call. */
 export interface Receipt {
   readonly charges: readonly ReservedCharge[];
+  /** Time of sliding windows, milliseconds since the epoch, where the wall clock said another; the record needs it. */
+  readonly sliding?: number;
 }
 
 export type ReserveResult =

@@ -1,5 +1,6 @@
 import {
   type Charge,
+  type CounterWindow,
   chargeWindow,
   emptyWindow,
   isIdle,
@@ -8,6 +9,7 @@ import {
   type WindowState,
 } from '@gatehouse/policy';
 import type { CounterStats, Counters, LookResult, Receipt, ReservedCharge, ReserveResult } from './counters.ts';
+import type { Ledger, LimitClock } from './ledger.ts';
 
 export interface MemoryCountersOptions {
   /**
@@ -15,16 +17,27 @@ export interface MemoryCountersOptions {
    * use on: a step of the wall clock neither frees nor takes capacity.
    */
   monotonic: () => number;
-  /** Most counters held at once. Default 1,000,000 (about 300 bytes each). Above it, calls with a new counter are refused. */
+  /**
+   * Most counters held at once. Default 1,000,000 (about 300 bytes each, and 550 for the log's view of them). Above it,
+   * calls with a new counter are refused.
+   */
   maxCounters?: number;
+  /** Told when the wall clock was set, before the call that met it goes on. */
+  onStep?: () => void;
 }
 
 interface Entry {
-  /** The charge that was counted last: it carries what the window's arithmetic needs. */
-  charge: Charge;
+  /** What the window's arithmetic needs; undefined for a key of an earlier version that says nothing of its window. */
+  window: CounterWindow | undefined;
   readonly state: WindowState;
 }
 
+/**
+ * How far sliding time may be from the wall clock and pass for the same. Ahead, a little is the time that judging takes,
+ * and would give capacity back late; behind, it would give it back early, so only the grain of the clocks is allowed.
+ */
+const AHEAD_MS = 250;
+const BEHIND_MS = 2;
 /** How many counters each reservation looks at to drop those that no longer count anything. */
 const SWEEP = 4;
 
@@ -33,12 +46,13 @@ export class MemoryCounters implements Counters {
   readonly #monotonic: () => number;
   readonly #maxCounters: number;
   readonly #entries = new Map<string, Entry>();
-  /** What an earlier process counted, until this one uses the counter. */
-  readonly #inherited = new Map<string, WindowState>();
+  readonly #onStep: () => void;
   readonly #released = new WeakSet<Receipt>();
   #sweeper: Iterator<[string, Entry]> | undefined;
   /** Sliding time is `#base` + the monotonic clock. */
   #base: number | undefined;
+  /** Sliding time less the wall clock, as it was seen last. */
+  #ahead = 0;
   #calendar = 0;
   #reservedCount = 0;
   #deniedCount = 0;
@@ -47,11 +61,32 @@ export class MemoryCounters implements Counters {
   constructor(options: MemoryCountersOptions) {
     this.#monotonic = options.monotonic;
     this.#maxCounters = options.maxCounters ?? 1_000_000;
+    this.#onStep = options.onStep ?? (() => {});
   }
 
-  /** Goes on with what an earlier process counted. Before the first reservation. */
-  inherit(states: ReadonlyMap<string, WindowState>): void {
-    for (const [key, state] of states) this.#inherited.set(key, state);
+  /**
+   * Goes on with what earlier processes counted. Before the first reservation. Takes copies: the ledger goes on with the
+   * log. Sliding time goes on from the last time
+   * recorded, with what the wall clock says has passed since: with clocks that were never set that is `now`; a step in
+   * the earlier run is no time passed, and a clock that was set back since has stood still. Calendar time stands still
+   * until the wall clock has caught up with the latest that it ever said.
+   * @param now wall clock, milliseconds since the epoch
+   */
+  inherit({ counters, clock }: Pick<Ledger, 'counters' | 'clock'>, now: number): void {
+    for (const [key, { window, state }] of counters) {
+      const own = { time: 0, slices: [...state.slices], units: [...state.units] };
+      this.#entries.set(key, { window, state: own });
+    }
+    this.#calendar = Math.max(this.#calendar, clock.calendar);
+    if (clock.sliding === 0) return;
+    const sliding = clock.sliding + Math.max(0, now - clock.wall);
+    this.#base = sliding - this.#monotonic();
+    this.#ahead = sliding - now;
+  }
+
+  /** Where the clocks stand. @param now wall clock, milliseconds since the epoch */
+  clock(now: number): LimitClock {
+    return { ...this.#times(now), wall: now };
   }
 
   /** @throws Error when the call needs a new counter and there is no room: the caller denies */
@@ -68,11 +103,10 @@ export class MemoryCounters implements Counters {
     for (const charge of charges) {
       let entry = this.#entries.get(charge.key);
       if (entry === undefined) {
-        entry = { charge, state: this.#inherited.get(charge.key) ?? emptyWindow() };
-        this.#inherited.delete(charge.key);
+        entry = { window: charge, state: emptyWindow() };
         this.#entries.set(charge.key, entry);
       }
-      entry.charge = charge;
+      entry.window = charge;
       const charged = chargeWindow(charge, entry.state, timeOf(charge, times));
       if (charged.ok) {
         done.push({ charge, slice: charged.slice });
@@ -84,7 +118,8 @@ export class MemoryCounters implements Counters {
       return { ok: false, charge, used: charged.used, retryAfterMs: charged.retryAfterMs };
     }
     this.#reservedCount += 1;
-    return { ok: true, receipt: { charges: done } };
+    const isWall = isSame(times.sliding - now);
+    return { ok: true, receipt: isWall ? { charges: done } : { charges: done, sliding: times.sliding } };
   }
 
   look(charges: readonly Charge[], now: number): LookResult {
@@ -111,7 +146,7 @@ export class MemoryCounters implements Counters {
     let first: { charge: Charge; used: number } | undefined;
     let retryAfterMs = 0;
     for (const charge of charges) {
-      const state = this.#entries.get(charge.key)?.state ?? this.#inherited.get(charge.key) ?? emptyWindow();
+      const state = this.#entries.get(charge.key)?.state ?? emptyWindow();
       const look = lookWindow(charge, state, timeOf(charge, times));
       if (look.free) continue;
       first ??= { charge, used: look.used };
@@ -130,7 +165,12 @@ export class MemoryCounters implements Counters {
     const monotonic = this.#monotonic();
     this.#base ??= now - monotonic;
     this.#calendar = Math.max(this.#calendar, now);
-    return { sliding: Math.floor(this.#base + monotonic), calendar: this.#calendar };
+    const sliding = Math.floor(this.#base + monotonic);
+    if (!isSame(sliding - now - this.#ahead)) {
+      this.#ahead = sliding - now;
+      this.#onStep();
+    }
+    return { sliding, calendar: this.#calendar };
   }
 
   #sweep(times: Times): void {
@@ -142,7 +182,7 @@ export class MemoryCounters implements Counters {
         return;
       }
       const [key, entry] = next.value;
-      if (isIdle(entry.charge, entry.state, timeOf(entry.charge, times))) this.#entries.delete(key);
+      if (isDone(entry, times)) this.#entries.delete(key);
     }
   }
 
@@ -151,7 +191,7 @@ export class MemoryCounters implements Counters {
     if (fresh === 0 || this.#entries.size + fresh <= this.#maxCounters) return;
     // Dropping a counter that still counts would let calls pass above `max`; refusing never does.
     for (const [key, entry] of this.#entries) {
-      if (isIdle(entry.charge, entry.state, timeOf(entry.charge, times))) this.#entries.delete(key);
+      if (isDone(entry, times)) this.#entries.delete(key);
     }
     if (this.#entries.size + fresh > this.#maxCounters) {
       throw new Error(`${this.#entries.size} limit counters are in use, which is all that fit into memory`);
@@ -164,6 +204,15 @@ interface Times {
   readonly calendar: number;
 }
 
-function timeOf(charge: Charge, times: Times): number {
+function isSame(ahead: number): boolean {
+  return ahead <= AHEAD_MS && ahead >= -BEHIND_MS;
+}
+
+/** What an unknown window counted is kept: dropping it could let calls pass above `max`. */
+function isDone({ window, state }: Entry, times: Times): boolean {
+  return window !== undefined && isIdle(window, state, timeOf(window, times));
+}
+
+function timeOf(charge: Pick<Charge, 'align'>, times: Times): number {
   return charge.align === 'sliding' ? times.sliding : times.calendar;
 }

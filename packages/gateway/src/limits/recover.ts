@@ -1,92 +1,134 @@
-// Counters after a restart or a crash: what the log's intents reserved, less what was given back (spec: policy §5, audit).
-import type { WindowState } from '@gatehouse/policy';
+// Counters after a restart or a crash: the last complete set of `counters` records, and what the log's intents reserved
+// since, less what was given back (spec: policy §5, audit).
 import { parsePlainJson } from '@gatehouse/wire';
-
-/** The longest window is a month; one day more covers zones and clocks. */
-const HORIZON_MS = 32 * 86_400_000;
-
-interface Reserved {
-  key: string;
-  units: number;
-  slice: number;
-}
+import { isCounters, readCounters, seqOf } from '../audit/counters-record.ts';
+import { type CountersSet, planRecovery, WINDOW_HORIZON_MS } from '../audit/needed.ts';
+import type { LimitRecord } from '../audit/record.ts';
+import { segmentLines } from '../audit/segment-lines.ts';
+import { Ledger } from './ledger.ts';
 
 interface LimitedRecord {
   kind: string;
   time: string;
   request_id: string;
-  decision?: { outcome: string; limits?: { key: string; units: number; slice?: number }[] };
+  decision?: { outcome: string; limits?: readonly LimitRecord[]; deadline?: string; sliding?: number };
 }
 
-export interface RecoveredCounters {
-  states: Map<string, WindowState>;
+export interface RecoveredLimits {
+  /**
+   * All counters that count, the clocks, and the intents without outcome whose deadline had not passed when the log was
+   * written last: whoever holds a slot for them holds it until that deadline.
+   */
+  readonly ledger: Ledger;
+  /** The last record of each chain that is taken in, by writer: what a new set of `counters` records covers. */
+  readonly covers: ReadonlyMap<string, number>;
+  /** Time of sliding windows where the reading began, milliseconds since the epoch; 0 when nothing told it. */
+  readonly from: number;
+  /** Records read, those of a set included. */
+  readonly records: number;
+  /** Segments read. */
+  readonly segments: number;
   /** Lines that are damaged, so that what they reserved is not known. */
-  unreadable: number;
+  readonly unreadable: number;
 }
+
+const LIMITS = Buffer.from('"limits":[');
+const OUTCOME = Buffer.from('"kind":"outcome"');
 
 /**
- * Reads a whole log, line by line, and keeps only the counters. A damaged line is counted and passed over: loss of power
- * may leave one, and it is the verifier's to find, not a reason to stay down.
- * @param lines as the log gives them, in the order they were written
- * @param now milliseconds since the epoch; older records than the longest window are passed over
+ * Reads no more of the log than is needed. A damaged line is counted and passed over: loss of power may leave one, and
+ * it is the verifier's to find, not a reason to stay down.
+ * @param dir folder of the log; its stream `calls` may be missing
+ * @param now milliseconds since the epoch; records that no window reaches any more are passed over
+ * @throws Error when a segment cannot be read
  */
-export async function recoverCounters(lines: AsyncIterable<string>, now: number): Promise<RecoveredCounters> {
-  const states = new Map<string, WindowState>();
-  /** Intents whose outcome has not come yet: only a call that was not sent gives its units back. */
-  const open = new Map<string, Reserved[]>();
-  let unreadable = 0;
-  for await (const line of lines) {
-    // Most records reserve nothing and end nothing: they are not even parsed.
-    const reserves = line.includes('"limits":[');
-    if (!reserves && (open.size === 0 || !line.includes('"kind":"outcome"'))) continue;
-    try {
-      take(states, open, parsePlainJson(line) as LimitedRecord, now - HORIZON_MS);
-    } catch {
-      unreadable += 1;
+export async function recoverLimits(dir: string, now: number): Promise<RecoveredLimits> {
+  const { base, chains } = await planRecovery(dir);
+  const reader = new Reader(base, now - WINDOW_HORIZON_MS);
+  const covers = new Map<string, number>();
+  let segments = 0;
+  for (const { writer, after, segments: files } of chains) {
+    let last = after;
+    for (const segment of files) {
+      segments += 1;
+      for await (const lines of segmentLines(segment.path)) last = Math.max(last, reader.take(writer, after, lines));
     }
+    if (last > 0) covers.set(writer, last);
   }
-  return { states, unreadable };
+  const { ledger } = reader;
+  for (const [key, entry] of ledger.counters) ledger.dropIfIdle(key, entry);
+  for (const intent of ledger.open.values()) ledger.dropAtDeadline(intent);
+  const { from, records, unreadable } = reader;
+  return { ledger, covers, from, records, segments, unreadable };
 }
 
-function take(
-  states: Map<string, WindowState>,
-  open: Map<string, Reserved[]>,
-  record: LimitedRecord,
-  from: number,
-): void {
-  if (record.kind === 'outcome') {
-    if (record.decision?.outcome === 'not_sent') {
-      for (const one of open.get(record.request_id) ?? []) giveBack(states, one);
+class Reader {
+  readonly ledger = new Ledger();
+  from = 0;
+  records = 0;
+  unreadable = 0;
+  readonly #base: CountersSet | undefined;
+  readonly #horizon: number;
+
+  constructor(base: CountersSet | undefined, horizon: number) {
+    this.#base = base;
+    this.#horizon = horizon;
+  }
+
+  /** @returns the number of the last record among the lines */
+  take(writer: string, after: number, lines: readonly Buffer[]): number {
+    let last = 0;
+    for (const line of lines) {
+      const seq = seqOf(line);
+      if (seq !== undefined) {
+        last = seq;
+        if (seq <= after) continue;
+        this.records += 1;
+      }
+      try {
+        if (isCounters(line)) this.#counters(writer, line);
+        // Most records reserve nothing and end nothing: they are not even parsed.
+        else if (line.includes(LIMITS) || (this.ledger.open.size > 0 && line.includes(OUTCOME))) this.#call(line);
+      } catch {
+        this.unreadable += 1;
+      }
     }
-    open.delete(record.request_id);
-    return;
+    return last;
   }
-  const time = Date.parse(record.time);
-  if (record.kind !== 'intent' || time < from) return;
-  const reserved = (record.decision?.limits ?? []).filter((one): one is Reserved => one.slice !== undefined);
-  for (const one of reserved) count(states, one, time);
-  open.set(record.request_id, reserved);
+
+  #counters(writer: string, line: Buffer): void {
+    const { clock, set, open = [], values = [] } = readCounters(line);
+    this.ledger.noteClock(clock);
+    this.from ||= clock.sliding;
+    // Another set is not complete, or the intents that it stands for are read themselves.
+    if (set === undefined || this.#base?.set !== set || this.#base.writer !== writer) return;
+    for (const { request_id: requestId, ...rest } of open) this.ledger.open.set(requestId, { requestId, ...rest });
+    for (const [key, pairs] of values) this.ledger.assign(key, pairs);
+  }
+
+  #call(line: Buffer): void {
+    const record = parsePlainJson(line.toString()) as LimitedRecord;
+    const { request_id: requestId, decision } = record;
+    if (record.kind === 'outcome') {
+      this.ledger.outcome(requestId, decision?.outcome);
+      return;
+    }
+    const time = Date.parse(record.time);
+    if (record.kind !== 'intent' || decision?.limits === undefined || time < this.#horizon) return;
+    const deadline = decision.deadline === undefined ? time : Date.parse(decision.deadline);
+    const { limits, sliding = time } = decision;
+    const isWhole =
+      typeof requestId === 'string' && [time, deadline, sliding].every(Number.isFinite) && limits.every(isLimit);
+    if (!isWhole) throw new Error('not an intent');
+    this.ledger.intent({ requestId, time, deadline, sliding, limits });
+    this.from ||= sliding;
+  }
 }
 
-function count(states: Map<string, WindowState>, { key, units, slice }: Reserved, time: number): void {
-  let state = states.get(key);
-  if (state === undefined) {
-    state = { time, slices: [], units: [] };
-    states.set(key, state);
-  }
-  state.time = Math.max(state.time, time);
-  // Slices ascend; the chains of two processes may overlap by a little.
-  let at = state.slices.length;
-  while (at > 0 && (state.slices[at - 1] as number) >= slice) at -= 1;
-  if (state.slices[at] === slice) state.units[at] = (state.units[at] as number) + units;
-  else {
-    state.slices.splice(at, 0, slice);
-    state.units.splice(at, 0, units);
-  }
-}
-
-function giveBack(states: Map<string, WindowState>, { key, units, slice }: Reserved): void {
-  const state = states.get(key);
-  const at = state?.slices.indexOf(slice) ?? -1;
-  if (state !== undefined && at >= 0) state.units[at] = Math.max(0, (state.units[at] as number) - units);
+/** Nothing of a damaged record is counted: half of it could be anything. */
+function isLimit(value: unknown): value is LimitRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const { key, units, slice } = value as Partial<LimitRecord>;
+  const isPlace = slice === undefined || Number.isSafeInteger(slice);
+  return typeof key === 'string' && Number.isSafeInteger(units) && (units as number) >= 0 && isPlace;
 }

@@ -2,6 +2,7 @@
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
 import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
+import { AuditUnavailableError } from '../audit/log.ts';
 import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { SESSION_LANE } from '../upstreams/upstream.ts';
@@ -26,7 +27,15 @@ import {
 } from './headers.ts';
 import { allows, openAnswer } from './inbound.ts';
 import { type Judgement, judgeMessage } from './judgement.ts';
-import { baseRecord, clipped, decisionRecord, intentRecord, methodOf, recordRefusal } from './records.ts';
+import {
+  baseRecord,
+  clipped,
+  decisionRecord,
+  intentRecord,
+  methodOf,
+  outcomeRecord,
+  recordRefusal,
+} from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -163,14 +172,20 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 
   // Store the intent (P3): no record, no call.
-  const acts = vendor || rule?.canAct === true;
+  // What reserved makes an intent in any case: the log is what the counters are rebuilt from.
+  const acts = vendor || rule?.canAct === true || receipt !== undefined;
   const deadline = now + gate.limits.callDeadline;
   try {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
-  } catch {
+  } catch (error) {
     releaseReservation(gate, receipt);
-    unavailable(call, 'The audit log cannot be written, so the call was not made. Try again later.');
+    const reason = 'The audit log cannot be written, so the call was not made. Try again later.';
+    // An intent that stands all the same needs its end: a release is a record, and this call is not unknown.
+    if (acts && error instanceof AuditUnavailableError && error.mayStand) {
+      gate.audit.enqueue(outcomeRecord(call, 'not_sent', {}, reason));
+    }
+    unavailable(call, reason);
     return;
   }
 

@@ -132,13 +132,14 @@ export function intentRecord(
   return {
     ...callRecord(call, judgement),
     kind: 'intent',
-    decision: { ...decision, ...(receipt === undefined ? {} : { limits: limitsOf(receipt) }), deadline },
+    decision: { ...decision, ...(receipt === undefined ? {} : reservedBy(receipt)), deadline },
     ...(judged.outcome === 'allow' && judged.warnings.length > 0 ? { detail: { warnings: judged.warnings } } : {}),
   };
 }
 
-function limitsOf(receipt: Receipt): LimitRecord[] {
-  return receipt.charges.map(({ charge, slice }) => ({ key: charge.key, units: charge.amount, slice }));
+function reservedBy({ charges, sliding }: Receipt): Pick<DecisionRecord, 'limits' | 'sliding'> {
+  const limits = charges.map(({ charge, slice }): LimitRecord => ({ key: charge.key, units: charge.amount, slice }));
+  return sliding === undefined ? { limits } : { limits, sliding };
 }
 
 export function outcomeRecord(call: CallState, outcome: string, result: ResultRecord, message?: string): CallRecord {

@@ -343,13 +343,16 @@ export class Relay implements UpstreamSink {
     this.#done = true;
     clearTimeout(this.#timer);
     const { gate, inbound } = this.#call;
+    // Either order is safe: a release that is lost with its record leaves more counted after a restart, never less.
     if (!this.#handedOver) releaseReservation(gate, this.#options.receipt);
     const upstreamMs = this.#handedOver ? performance.now() - this.#startedAt : undefined;
     try {
       if (upstreamMs !== undefined) gate.metrics.upstream(inbound.grant.entry.server.slug, outcome, upstreamMs);
       if (!this.#options.acts) return;
       const timed = upstreamMs === undefined ? result : { ...result, upstreamMs };
-      gate.audit.enqueue(outcomeRecord(this.#call, outcome, timed, message));
+      // What was given back above is recorded so, whatever ended the call.
+      const recorded = this.#handedOver ? outcome : 'not_sent';
+      gate.audit.enqueue(outcomeRecord(this.#call, recorded, timed, message));
     } catch (error) {
       // What happened has happened: the client is told all the same, and the log shows the intent as unknown.
       gate.metrics.fault(error);
