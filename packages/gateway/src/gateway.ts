@@ -17,6 +17,7 @@ import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
 import { answerUpstream } from './proxy/call.ts';
+import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
@@ -174,6 +175,7 @@ function assemble({
     sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
     serverRequests: new ServerRequestIds(keys.sessions, clock),
     seen,
+    denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,
     clock,
     newRequestId: randomUUID,
@@ -231,6 +233,7 @@ function assemble({
       startedAt,
       instanceId,
       dataDir,
+      flushRepeated: () => gate.denials.flush(),
       upstreamState: (slug) => {
         const entry = directory.server(slug);
         return entry === undefined ? 'unknown' : upstreams.state(entry.server.id);
@@ -267,6 +270,7 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
+        gate.denials.close();
         await audit.close();
         await services.close();
       })();

@@ -97,7 +97,7 @@ export class Listener {
           }),
       ),
     );
-    this.#refusals.close(this.#options.gate.newRequestId);
+    this.#refusals.close();
   }
 
   #open(port: number, serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {

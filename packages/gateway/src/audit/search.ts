@@ -15,6 +15,7 @@ export interface AuditQuery {
    * recorded, or none that tells), `not_sent` (no byte reached the server), `refuse` (not even judged). */
   outcome?: string;
   rule?: string;
+  /** Of one call, or one of those that an aggregate stands for (`<id of the aggregate>.<number>`). */
   requestId?: string;
   method?: string;
   /** Part of the method, the tool, the rule or the message; case does not matter for A–Z. */
@@ -157,11 +158,18 @@ function decodeCursor(cursor: string): [number, number] {
   return [Number(match[1]), Number(match[2])];
 }
 
+/** A request id of its own, or one of those that an aggregate stands for: its id, a full stop, a number up to its count. */
+const REQUEST = "(request_id = ? OR (request_id = ? AND kind = 'aggregate' AND count >= ?))";
+
+function requestValues(id: string): [string, string | null, number | null] {
+  const [, series, number] = /^(.+)\.([1-9]\d{0,14})$/.exec(id) ?? [];
+  return [id, series ?? null, number === undefined ? null : Number(number)];
+}
+
 function callConditions(query: AuditQuery): Where {
   const where = new Where();
   timeRange(where, query);
   const equal: [string, string | undefined][] = [
-    ['request_id', query.requestId],
     ['server', query.server],
     ['tool', query.tool],
     ['outcome', query.outcome],
@@ -169,6 +177,7 @@ function callConditions(query: AuditQuery): Where {
     ['method', query.method],
   ];
   for (const [column, value] of equal) if (value !== undefined) where.and(`${column} = ?`, value);
+  if (query.requestId !== undefined) where.and(REQUEST, ...requestValues(query.requestId));
   if (query.grant !== undefined) where.and('(grant_id = ? OR grant_label = ?)', query.grant, query.grant);
   if (query.identity !== undefined) {
     where.and('(identity_id = ? OR identity_name = ?)', query.identity, query.identity);
@@ -303,8 +312,8 @@ export function callsByRequestId(
   read: (places: readonly LinePlace[]) => string[],
 ): AuditRow[] {
   return db
-    .prepare('SELECT * FROM calls WHERE request_id = ? ORDER BY time, id LIMIT ?')
-    .all(requestId, MAX_LIMIT)
+    .prepare(`SELECT * FROM calls WHERE ${REQUEST} ORDER BY time, id LIMIT ?`)
+    .all(...requestValues(requestId), MAX_LIMIT)
     .map((row) => ({
       ...callRow(row),
       records: read(places(row)).map((line) => parsePlainJson(line) as Record<string, unknown>),

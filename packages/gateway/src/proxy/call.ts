@@ -26,7 +26,7 @@ import {
 } from './headers.ts';
 import { allows, openAnswer } from './inbound.ts';
 import { type Judgement, judgeMessage } from './judgement.ts';
-import { baseRecord, clipped, decisionRecord, intentRecord, methodOf, recordRefusal } from './records.ts';
+import { baseRecord, clipped, decisionOf, decisionRecord, intentRecord, methodOf, recordRefusal } from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -301,20 +301,36 @@ async function deny(
 ): Promise<void> {
   const { gate, client } = call;
   gate.metrics.decision(call.inbound.grant.entry.server.slug, 'deny');
-  const stored = await gate.audit.append(decisionRecord(call, { ...judgement, decision }), 'process').then(
-    () => true,
-    () => false,
-  );
+  const denied = { ...judgement, decision };
+  const { tool } = judgement;
+  const counted = gate.denials.add(call.inbound, {
+    decision: decisionOf(call, denied),
+    method: call.message.method,
+    tool: tool?.name,
+    definition: tool?.digest,
+  });
+  const stored =
+    counted === undefined
+      ? await gate.audit.append(decisionRecord(call, denied), 'process').then(
+          () => true,
+          () => false,
+        )
+      : gate.audit.writable;
   if (call.id === undefined) client.accepted();
   else if (!stored) unavailable(call, 'The audit log cannot be written. The call was denied.');
-  else client.answer(200, denialAnswer(call, call.id, decision));
+  else client.answer(200, denialAnswer(call, call.id, decision, counted ?? call.requestId));
 }
 
-function denialAnswer(call: CallState, id: Uint8Array, decision: Extract<Decision, { outcome: 'deny' }>): Uint8Array {
+function denialAnswer(
+  call: CallState,
+  id: Uint8Array,
+  decision: Extract<Decision, { outcome: 'deny' }>,
+  requestId: string,
+): Uint8Array {
   const { grant } = call.inbound;
   const name = call.message.name ?? '';
   if (decision.concealed) return unknownTool(id, name);
-  const view = decisionView(decision, call.requestId, grant.policyName, grant.policyVersion);
+  const view = decisionView(decision, requestId, grant.policyName, grant.policyVersion);
   return call.message.method === 'tools/call'
     ? deniedCall(id, decision.reason, view, call.modern)
     : deniedOther(id, decision.reason, view);

@@ -51,7 +51,7 @@ export function sessionLabel(session: Session): string {
   return session.id.slice(4, 20);
 }
 
-function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
+export function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
   const { decision } = judgement;
   const { policyName, policyVersion } = call.inbound.grant;
   return {
@@ -80,7 +80,9 @@ export function methodOf(message: Message): Pick<CallRecord, 'method'> {
   return message.method === undefined ? {} : { method: clipped(message.method) };
 }
 
-/** The one record of what was refused before it was judged. */
+const INTERNAL_ERROR = '(internal error)';
+
+/** The one record of what was refused before it was judged; of what is refused again and again, the count. */
 export async function recordRefusal(
   gate: Gate,
   inbound: Inbound,
@@ -90,12 +92,14 @@ export async function recordRefusal(
   more: Pick<CallRecord, 'method' | 'detail'>,
 ): Promise<void> {
   gate.metrics.decision(inbound.grant.entry.server.slug, 'refuse');
+  const decision = { outcome: 'refuse', rule, message };
+  const reason = more.detail?.refused;
+  const kind = { decision, method: more.method, reason: typeof reason === 'string' ? reason : undefined };
+  // A fault inside is looked into one by one: its answer names the record.
+  if (rule !== INTERNAL_ERROR && gate.denials.add(inbound, kind) !== undefined) return;
   // A refusal sends nothing on, so a log that cannot take it changes nothing but that.
   await gate.audit
-    .append(
-      { ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } },
-      'process',
-    )
+    .append({ ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision }, 'process')
     .catch(() => undefined);
 }
 
