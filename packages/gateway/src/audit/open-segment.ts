@@ -48,7 +48,8 @@ export class OpenSegment {
   /** @throws Error when not all bytes were written; `bytes` is then what it was. */
   write(data: Buffer): void {
     const count = this.#files.write(this.fd, data);
-    if (count !== data.length) throw new Error(`only ${count} of ${data.length} bytes were written`);
+    if (count !== data.length)
+      throw new Error(`only ${count} of ${data.length} bytes were written, as when there is no space left`);
     this.bytes += data.length;
   }
 
