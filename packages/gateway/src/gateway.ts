@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
 import { type AuditLog, openAuditLog } from './audit/log.ts';
+import type { SegmentFiles } from './audit/segments.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
@@ -43,6 +44,8 @@ export interface OpenOptions {
   logger?: Logger;
   /** Default: `audit` in the data folder. */
   auditDir?: string;
+  /** File operations of the log, for fault tests. */
+  auditFiles?: Partial<SegmentFiles>;
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
 }
@@ -97,9 +100,11 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         hmacKey: keys.bytes('audit-hmac'),
         signingSeed: keys.bytes('audit-signing'),
         keyId: keys.keyId,
+        ...(options.auditFiles === undefined ? {} : { fs: options.auditFiles }),
       }),
   });
-  const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
+  const monotonic = options.monotonic ?? (() => performance.now());
+  const counters = new MemoryCounters({ monotonic });
   try {
     // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
     if (options.auditDir === undefined) {
@@ -120,6 +125,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   return assemble({
     settings,
     clock,
+    monotonic,
     counters,
     logger,
     keys,
@@ -134,6 +140,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
 interface Parts {
   settings: Settings;
   clock: () => number;
+  monotonic: () => number;
   counters: MemoryCounters;
   logger: Logger;
   keys: SecretKeys;
@@ -147,6 +154,7 @@ interface Parts {
 function assemble({
   settings,
   clock,
+  monotonic,
   counters,
   logger,
   keys,
@@ -163,7 +171,7 @@ function assemble({
     maxResult: settings.max_result,
     idleStream: settings.idle_stream,
     userAgent: `gatehouse/${VERSION}`,
-    clock,
+    monotonic,
     log: (event, detail) => logger.warn(detail, event),
   });
   const seen = new SeenDefinitions();

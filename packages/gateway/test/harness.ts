@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RecordingUpstream, type RecordingUpstreamOptions } from '@gatehouse/testkit';
 import type { Logger } from 'pino';
-import { type Actor, type Gateway, loadSettings, openGateway, type Settings } from '../src/index.ts';
+import { type Actor, type Gateway, loadSettings, type OpenOptions, openGateway, type Settings } from '../src/index.ts';
 import type { ServerSettings, Transport } from '../src/model.ts';
 
 export const ADMIN: Actor = { kind: 'local-admin', id: 'local' };
@@ -14,6 +14,11 @@ export interface HarnessOptions {
   /** Settings by name. */
   flags?: Record<string, unknown>;
   clock?: () => number;
+  /** Default: `clock`, where that is given. */
+  monotonic?: () => number;
+  auditFiles?: OpenOptions['auditFiles'];
+  /** Data folder of an earlier harness. Default: a new one. */
+  data?: string;
   logger?: Logger;
 }
 
@@ -68,7 +73,8 @@ export class Harness {
   }
 
   static async open(options: HarnessOptions = {}): Promise<Harness> {
-    const dir = mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
+    const dir = options.data ?? mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
+    const monotonic = options.monotonic ?? options.clock;
     const { settings } = loadSettings({
       env: {},
       flags: { data: dir, port: 0, log_level: 'silent', ...options.flags },
@@ -76,7 +82,9 @@ export class Harness {
     const gateway = await openGateway(settings, {
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
       ...(options.logger === undefined ? {} : { logger: options.logger }),
-      ...(options.clock === undefined ? {} : { clock: options.clock, monotonic: options.clock }),
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(monotonic === undefined ? {} : { monotonic }),
+      ...(options.auditFiles === undefined ? {} : { auditFiles: options.auditFiles }),
     });
     return new Harness(gateway, settings, await gateway.listen());
   }

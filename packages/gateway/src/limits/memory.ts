@@ -39,6 +39,8 @@ export class MemoryCounters implements Counters {
   #sweeper: Iterator<[string, Entry]> | undefined;
   /** Sliding time is `#base` + the monotonic clock. */
   #base: number | undefined;
+  /** The last time that an earlier process recorded: sliding time resumes at the later of it and now. */
+  #recorded = 0;
   #calendar = 0;
   #reservedCount = 0;
   #deniedCount = 0;
@@ -51,7 +53,10 @@ export class MemoryCounters implements Counters {
 
   /** Goes on with what an earlier process counted. Before the first reservation. */
   inherit(states: ReadonlyMap<string, WindowState>): void {
-    for (const [key, state] of states) this.#inherited.set(key, state);
+    for (const [key, state] of states) {
+      this.#inherited.set(key, state);
+      this.#recorded = Math.max(this.#recorded, state.time);
+    }
   }
 
   /** @throws Error when the call needs a new counter and there is no room: the caller denies */
@@ -128,7 +133,7 @@ export class MemoryCounters implements Counters {
   /** Calendar time never goes back; sliding time goes at the pace of the monotonic clock (spec: policy §5). */
   #times(now: number): Times {
     const monotonic = this.#monotonic();
-    this.#base ??= now - monotonic;
+    this.#base ??= Math.max(now, this.#recorded) - monotonic;
     this.#calendar = Math.max(this.#calendar, now);
     return { sliding: Math.floor(this.#base + monotonic), calendar: this.#calendar };
   }

@@ -33,6 +33,9 @@ export interface StoreOptions {
   random: RandomBytes;
 }
 
+/** How long a change waits for who else writes to the file, which nobody should: all calls wait with it meanwhile. */
+const BUSY_MS = 250;
+
 /**
  * Opens the embedded store, brings it to the present schema, and holds the data folder until it is closed.
  * @throws GatehouseError store_locked, store_newer, key_missing, or store_unavailable when it cannot be opened or migrated
@@ -49,7 +52,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let db: StoreDatabase | undefined;
   try {
     const path = join(dataDir, STORE_FILE);
-    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5000 });
+    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: BUSY_MS });
     db = new Kysely<StoreSchema>({ dialect: new NodeSqliteDialect(database) });
     database.exec('PRAGMA journal_mode = WAL');
     // A change that was answered must hold after power loss; changes are rare.

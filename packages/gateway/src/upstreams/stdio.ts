@@ -90,7 +90,7 @@ export class StdioUpstream implements Upstream {
     if (this.#lanes.size >= settings.children.max && !this.#makeRoom()) {
       return `The server ${slug} has ${settings.children.max} processes running, which is its limit. Try again later.`;
     }
-    const now = this.#options.clock();
+    const now = this.#options.monotonic();
     if (now < this.#retryAt) {
       return `The server ${slug} could not be started; it is tried again in ${Math.ceil((this.#retryAt - now) / 1000)} s.`;
     }
@@ -103,7 +103,7 @@ export class StdioUpstream implements Upstream {
       if (this.#lanes.get(id) === lane) this.#lanes.delete(id);
       if (why !== undefined) {
         this.#state = why;
-        this.#retryAt = this.#options.clock() + this.#backoff.failed(0);
+        this.#retryAt = this.#options.monotonic() + this.#backoff.failed(0);
       }
     });
     this.#lanes.set(id, lane);
@@ -112,7 +112,7 @@ export class StdioUpstream implements Upstream {
 
   /** Ends the child that was left alone for longest, if one was for long enough: most likely its client is gone. */
   #makeRoom(): boolean {
-    const now = this.#options.clock();
+    const now = this.#options.monotonic();
     const [longest] = [...this.#lanes].sort(([, a], [, b]) => b.aloneFor(now) - a.aloneFor(now));
     if (longest === undefined || longest[1].aloneFor(now) < LEFT_ALONE_MS) return false;
     this.#lanes.delete(longest[0]);
