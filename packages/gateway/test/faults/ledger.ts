@@ -50,17 +50,24 @@ function main(kind: string, path: string): void {
     }
   }
 
+  let sessions = 0;
   function answerHttp(request: IncomingMessage, response: ServerResponse): void {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
+      if (request.method === 'GET') {
+        // A stream that stays open until who asked for it leaves.
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+        return;
+      }
       const rpc = JSON.parse(Buffer.concat(chunks).toString() || '{}') as Rpc;
       if (rpc.id === undefined) {
         response.writeHead(request.method === 'POST' ? 202 : 405).end();
         return;
       }
       const body = JSON.stringify({ jsonrpc: '2.0', id: rpc.id, result: result(rpc) });
-      response.writeHead(200, { 'content-type': 'application/json' }).end(body);
+      const session = rpc.method === 'initialize' ? { 'mcp-session-id': `ledger-${++sessions}` } : {};
+      response.writeHead(200, { 'content-type': 'application/json', ...session }).end(body);
     });
   }
 

@@ -95,8 +95,8 @@ export class GatewayProcess {
 export interface RigOptions {
   /** Policy of each server by slug. `ledger` is reached over HTTP, `child` is a command. */
   policies: Readonly<Record<'ledger' | 'child', unknown>>;
-  /** Settings of the gateway, by name. */
-  settings?: Readonly<Record<string, unknown>>;
+  /** Of the server `child`. */
+  children?: { max: number; idleSeconds: number };
   /** Data folder. Default: in the sandbox. */
   data?: string;
 }
@@ -125,7 +125,7 @@ export class Rig {
     const ledgerFile = sandbox.path('executed.jsonl');
     const ledger = spawn(process.execPath, [LEDGER, 'http', ledgerFile], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [port] = (await once(ledger.stdout as NonNullable<ChildProcess['stdout']>, 'data')) as [Buffer];
-    const { settings } = loadSettings({ env: {}, flags: { data, port: 0, log_level: 'silent', ...options.settings } });
+    const { settings } = loadSettings({ env: {}, flags: { data, port: 0, log_level: 'silent' } });
     const gateway = await openGateway(settings, { env: { GATEHOUSE_SECRET_KEY: SECRET_KEY } });
     const keys = loadSecretKey({ env: { GATEHOUSE_SECRET_KEY: SECRET_KEY }, dataDir: data, create: false });
     const rig = new Rig(sandbox, data, ledger, ledgerFile, new Mac(createSecretKey(keys.bytes('audit-hmac'))));
@@ -135,7 +135,8 @@ export class Rig {
     };
     for (const slug of ['ledger', 'child'] as const) {
       const { services } = gateway;
-      await services.servers.create({ slug, transport: transports[slug] }, ADMIN);
+      const settings = slug === 'child' && options.children !== undefined ? { children: options.children } : {};
+      await services.servers.create({ slug, transport: transports[slug], settings }, ADMIN);
       await gateway.readDefinitions(slug, { accept: true, actor: ADMIN });
       await services.policies.put(slug, 'p', options.policies[slug], undefined, ADMIN);
       const { secret } = await services.grants.create({ server: slug, identity: 'ana', policy: 'p' }, ADMIN);
@@ -213,6 +214,16 @@ export class Rig {
     if (answer === undefined) return 'lost';
     if (answer.text.includes('[POLICY DENIED]')) return 'denied';
     return answer.status === 200 && answer.text.includes('"done"') ? 'allowed' : 'refused';
+  }
+
+  /** Opens the stream of a session and leaves it as soon as its head is there. @returns the status */
+  async listenAndLeave(gateway: GatewayProcess, slug: 'ledger' | 'child', session: string): Promise<number> {
+    const answer = await request(`${gateway.base}mcp/${slug}`, {
+      dispatcher: this.#agent,
+      headers: { accept: 'text/event-stream', authorization: `Bearer ${this.tokens[slug]}`, 'mcp-session-id': session },
+    });
+    answer.body.on('error', () => undefined).destroy();
+    return answer.statusCode;
   }
 
   /** All that the upstreams executed. */
