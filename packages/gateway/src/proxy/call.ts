@@ -5,7 +5,7 @@ import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabi
 import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { SESSION_LANE } from '../upstreams/upstream.ts';
-import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
+import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, TOO_MANY_STREAMS, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
 import {
   durabilityOf,
@@ -134,6 +134,12 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
   if (judgement.decision.outcome === 'deny') {
     await deny(call, judgement, judgement.decision);
+    return;
+  }
+
+  if (method === 'subscriptions/listen' && !client.holdStream()) {
+    await recordRefusal(gate, inbound, call.requestId, '(streams)', TOO_MANY_STREAMS, methodOf(message));
+    client.answer(429, errorAnswer(call.id, CODE.unavailable, TOO_MANY_STREAMS));
     return;
   }
 
