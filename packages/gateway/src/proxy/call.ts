@@ -4,7 +4,7 @@ import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
 import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
-import { SESSION_LANE } from '../upstreams/upstream.ts';
+import { sessionLane } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, TOO_MANY_STREAMS, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
 import {
@@ -26,7 +26,7 @@ import {
 } from './headers.ts';
 import { allows, openAnswer } from './inbound.ts';
 import { type Judgement, judgeMessage } from './judgement.ts';
-import { baseRecord, clipped, decisionOf, decisionRecord, intentRecord, methodOf, recordRefusal } from './records.ts';
+import { baseRecord, clipped, decisionRecord, intentRecord, methodOf, recordDenial, recordRefusal } from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -257,8 +257,10 @@ function locate(
   }
   const child = grant.entry.server.transport.kind === 'stdio';
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
-  if (message.method === 'initialize')
-    return { modern, session: undefined, lane: `${SESSION_LANE}${gate.newRequestId()}` };
+  if (message.method === 'initialize') {
+    // A child counts as its grant's (upstreams/stdio.ts); other lanes only have to be told apart.
+    return { modern, session: undefined, lane: sessionLane(child ? grant.id : '', gate.newRequestId()) };
+  }
   const sessionId = inbound.stdio === undefined ? headers.session : inbound.stdio.session;
   if (sessionId === undefined) {
     // An upstream without sessions gave none; a child belongs to one, but for what comes before it.
@@ -307,24 +309,10 @@ async function deny(
 ): Promise<void> {
   const { gate, client } = call;
   gate.metrics.decision(call.inbound.grant.entry.server.slug, 'deny');
-  const denied = { ...judgement, decision };
-  const { tool } = judgement;
-  const counted = gate.denials.add(call.inbound, {
-    decision: decisionOf(call, denied),
-    method: call.message.method,
-    tool: tool?.name,
-    definition: tool?.digest,
-  });
-  const stored =
-    counted === undefined
-      ? await gate.audit.append(decisionRecord(call, denied), 'process').then(
-          () => true,
-          () => false,
-        )
-      : gate.audit.writable;
+  const requestId = await recordDenial(call, { ...judgement, decision });
   if (call.id === undefined) client.accepted();
-  else if (!stored) unavailable(call, 'The audit log cannot be written. The call was denied.');
-  else client.answer(200, denialAnswer(call, call.id, decision, counted ?? call.requestId));
+  else if (requestId === undefined) unavailable(call, 'The audit log cannot be written. The call was denied.');
+  else client.answer(200, denialAnswer(call, call.id, decision, requestId));
 }
 
 function denialAnswer(

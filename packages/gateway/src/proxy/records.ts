@@ -51,7 +51,7 @@ export function sessionLabel(session: Session): string {
   return session.id.slice(4, 20);
 }
 
-export function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
+function decisionOf(call: CallState, judgement: Judgement): DecisionRecord {
   const { decision } = judgement;
   const { policyName, policyVersion } = call.inbound.grant;
   return {
@@ -74,6 +74,23 @@ export function decisionRecord(call: CallState, judgement: Judgement): CallRecor
     record.detail = { ...record.detail, failures: decision.failures.map(({ pointer, value }) => ({ pointer, value })) };
   }
   return record;
+}
+
+/**
+ * Records a denial; of one that is repeated again and again, the count.
+ * @returns the request id that it is found by; undefined when the log cannot be written
+ */
+export async function recordDenial(call: CallState, judgement: Judgement): Promise<string | undefined> {
+  const { gate, inbound, message, requestId } = call;
+  const { tool } = judgement;
+  const decision = decisionOf(call, judgement);
+  const kind = { decision, method: message.method, tool: tool?.name, definition: tool?.digest };
+  const counted = gate.denials.add(inbound, kind);
+  if (counted !== undefined) return gate.audit.writable ? counted : undefined;
+  return gate.audit.append(decisionRecord(call, judgement), 'process').then(
+    () => requestId,
+    () => undefined,
+  );
 }
 
 export function methodOf(message: Message): Pick<CallRecord, 'method'> {

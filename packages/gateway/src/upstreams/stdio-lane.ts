@@ -175,6 +175,16 @@ export class Lane {
     };
   }
 
+  /** Calls are under way. */
+  get busy(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** When it was last used, in milliseconds of the monotonic clock. */
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
   /** Milliseconds since it was last used; 0 while a call or a stream is under way. */
   aloneFor(now: number): number {
     return this.#pending.size > 0 || this.#listener !== undefined ? 0 : now - this.#usedAt;
