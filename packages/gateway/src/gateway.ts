@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
 import { type AuditLog, openAuditLog } from './audit/log.ts';
+import { changesAfter } from './audit/recorded-changes.ts';
 import type { SegmentFiles } from './audit/segments.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
@@ -89,13 +90,16 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
   });
   const startedAt = new Date(clock()).toISOString();
+  const auditDir = options.auditDir ?? join(dataDir, AUDIT_FOLDER);
   const { services, audit, instanceId } = await openControlPlane({
     dataDir,
     keys,
     clock,
+    // A log of its own place belongs to many short runs, each with a store of its own.
+    ...(options.auditDir === undefined ? { changesAfter: (last) => changesAfter(auditDir, last) } : {}),
     openAudit: () =>
       openAuditLog({
-        dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
+        dir: auditDir,
         clock,
         hmacKey: keys.bytes('audit-hmac'),
         signingSeed: keys.bytes('audit-signing'),

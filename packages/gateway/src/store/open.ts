@@ -20,6 +20,8 @@ export type StoreTransaction = Transaction<StoreSchema>;
 export interface Store {
   readonly db: StoreDatabase;
   readonly instance: Readonly<InstanceTable>;
+  /** Number of the last change that it holds; 0 before the first. */
+  readonly lastChange: number;
   close(): Promise<void>;
 }
 
@@ -62,10 +64,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     if (process.platform !== 'win32') chmodSync(path, 0o600);
     await migrate(db, dataDir);
     const instance = await openInstance(db, options, now);
+    const lastChange = Number(database.prepare('PRAGMA user_version').get()?.user_version);
     const opened = db;
     return {
       db,
       instance,
+      lastChange,
       async close() {
         await opened.destroy();
         lock.release();
