@@ -1,5 +1,5 @@
 // kill −9 at random times under the load of 64 callers: what was executed is recorded, the log verifies, no limit opens.
-// 20 rounds in `npm test`, 1,000 in `npm run test:long`.
+// 20 rounds in `npm test`, 1,000 in `npm run test:long`, or as many as ROUNDS says.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Executed } from './ledger.ts';
 import { type GatewayProcess, Rig, type StoredRecord, type Told } from './rig.ts';
 
-const ROUNDS = process.env.GATEHOUSE_TEST_LONG === undefined ? 20 : 1_000;
+const ROUNDS = Number(process.env.ROUNDS ?? (process.env.GATEHOUSE_TEST_LONG === undefined ? 20 : 1_000));
 /** Rounds on one data folder: each start reads all of its log. */
 const ROUNDS_A_FOLDER = 50;
 const CALLERS = 64;
