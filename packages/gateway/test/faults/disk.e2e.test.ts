@@ -118,6 +118,19 @@ describe('a disk that is full', () => {
     expect([verified.code, verified.stdout]).toEqual([0, expect.stringMatching(/^INTACT/m)]);
   });
 
+  it('[P3, GW-CLOSE] does not keep a gateway from stopping, nor the next from starting', async (context) => {
+    if (!mounted) context.skip('mounting a file system needs root');
+    rig = await Rig.open({ policies: POLICIES, data: join(folder, 'data') });
+    const gateway = await rig.start();
+    expect(await untilFull(rig, gateway, 0)).toBe('refused');
+    await gateway.end();
+    rmSync(join(folder, 'filler-0'));
+    const next = await rig.start();
+    expect(await rig.call(next, 'ledger', 'send_free', 'next')).toBe('allowed');
+    await next.end();
+    expect((await rig.cli('audit', 'verify')).code).toBe(0);
+  });
+
   it('[P3] at start is a clear error, and nothing is spoilt by it', async (context) => {
     if (!mounted) context.skip('mounting a file system needs root');
     rig = await Rig.open({ policies: POLICIES, data: join(folder, 'data') });
