@@ -8,9 +8,14 @@ function timeOf(row: AuditRow): string {
   return new Date(row.time).toISOString();
 }
 
+/** With the number of those that the row stands for. */
+function outcomeOf(row: AuditRow): string {
+  return row.count > 1 ? `${row.outcome} ×${row.count}` : row.outcome;
+}
+
 export function rowCells(row: AuditRow): Cell[] {
   const tool = row.tool ?? row.method;
-  return [timeOf(row), row.outcome, row.server, tool, row.identity?.name, row.rule, row.requestId];
+  return [timeOf(row), outcomeOf(row), row.server, tool, row.identity?.name, row.rule, row.requestId];
 }
 
 export const CHANGE_COLUMNS = ['TIME', 'ACTION', 'TARGET', 'ACTOR'];
@@ -21,12 +26,11 @@ export function changeCells({ time, action, target, actor }: ChangeRow): Cell[] 
 
 /** One line of the live view. */
 export function rowLine(row: AuditRow): string {
-  const times = row.count > 1 ? ` ×${row.count}` : '';
   const took = row.upstreamMs === undefined ? '' : ` ${Math.round(row.upstreamMs)} ms`;
   const why = row.message === undefined ? '' : `  ${row.message}`;
   return `${rowCells(row)
     .map((cell) => cell ?? '-')
-    .join('  ')}${times}${took}${why}`;
+    .join('  ')}${took}${why}`;
 }
 
 /** A call with its whole records. */
@@ -34,7 +38,7 @@ export function showRecords(out: Output, row: AuditRow): void {
   out.fields([
     ['request', row.requestId],
     ['time', timeOf(row)],
-    ['outcome', row.outcome],
+    ['outcome', outcomeOf(row)],
     ['rule', row.rule],
     ['message', row.message],
     ['server', row.server],

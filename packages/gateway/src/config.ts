@@ -72,6 +72,13 @@ const settingsSchema = z.strictObject({
   idle_stream: duration(1_000, 604_800_000)
     .default(3_600_000)
     .describe('An open stream without traffic is closed after this.'),
+  max_streams: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(100)
+    .describe('Most streams without an end (GET, subscriptions/listen) that one grant holds open.'),
   session_lifetime: duration(60_000, 30 * 86_400_000)
     .default(86_400_000)
     .describe('Sessions end after this, used or not.'),

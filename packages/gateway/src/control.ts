@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { SchemaCompiler } from '@gatehouse/policy';
 import { compileSchema as ajvCompileSchema } from '@gatehouse/policy/ajv';
-import { type AdminAudit, ChangeRunner } from './control/change.ts';
+import type { RecordedChange } from './audit/recorded-changes.ts';
+import { type AdminAudit, ChangeRunner, recordUnmade } from './control/change.ts';
 import type { ControlContext } from './control/context.ts';
 import { Pieces } from './control/pieces.ts';
 import { policyServices } from './control/policies.ts';
@@ -29,6 +30,11 @@ export interface ControlPlaneOptions<A extends ControlAudit> {
   keys: SecretKeys;
   /** Opens the log where each change is recorded before it holds. Called once the data folder belongs to this process. */
   openAudit: () => Promise<A>;
+  /**
+   * Changes that the log has beyond this number, in a log that belongs to this store alone. Default: none is looked for.
+   * @param last number of the last change that the store holds
+   */
+  changesAfter?: (last: number) => readonly RecordedChange[];
   /** Milliseconds since the epoch. */
   clock: () => number;
   /** Default: `randomBytes` of `node:crypto`. */
@@ -58,10 +64,11 @@ export async function openControlPlane<A extends ControlAudit>(
     const credentialsKey = { key: keys.credentials, keyId: keys.keyId };
     const state = await loadState(store.db, credentialsKey);
     audit = await options.openAudit();
+    await recordUnmade(audit, options.changesAfter?.(store.lastChange) ?? []);
     const directory = new LiveDirectory(clock);
     const pieces = new Pieces(state, directory, compileSchema);
     pieces.all();
-    const changes = new ChangeRunner(store.db, audit);
+    const changes = new ChangeRunner(store.db, audit, store.lastChange);
     const context: ControlContext = { state, changes, directory, pieces, compileSchema, credentialsKey, clock, random };
     const lastUse = new LastUse(store.db, state, directory);
     let closing: Promise<void> | undefined;

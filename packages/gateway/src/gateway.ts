@@ -6,6 +6,8 @@ import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
 import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit/log.ts';
+import { changesAfter } from './audit/recorded-changes.ts';
+import type { SegmentFiles } from './audit/segments.ts';
 import { openHeadExport, openRetention, type Upkeep, type UpkeepLog } from './audit/upkeep.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
@@ -18,6 +20,7 @@ import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
 import { answerUpstream } from './proxy/call.ts';
+import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
@@ -46,6 +49,8 @@ export interface OpenOptions {
   logger?: Logger;
   /** Default: `audit` in the data folder. */
   auditDir?: string;
+  /** File operations of the log, for fault tests. */
+  auditFiles?: Partial<SegmentFiles>;
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
 }
@@ -106,12 +111,15 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     indexBehindCalls: !ownLog,
     reserveBytes: settings.audit.reserve,
     onHead: (head) => heads.push(head),
+    ...(options.auditFiles === undefined ? {} : { fs: options.auditFiles }),
   };
   let counters = new MemoryCounters({ monotonic });
   const { services, audit, instanceId } = await openControlPlane({
     dataDir,
     keys,
     clock,
+    // Such a log belongs to many stores.
+    ...(ownLog ? {} : { changesAfter: (last) => changesAfter(log.dir, last) }),
     openAudit: async () => {
       if (ownLog) return openAuditLog(log);
       const { countersEvery } = options;
@@ -127,6 +135,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   return assemble({
     settings,
     clock,
+    monotonic,
     counters,
     logger,
     keys,
@@ -142,6 +151,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
 interface Parts {
   settings: Settings;
   clock: () => number;
+  monotonic: () => number;
   counters: MemoryCounters;
   logger: Logger;
   keys: SecretKeys;
@@ -156,6 +166,7 @@ interface Parts {
 function assemble({
   settings,
   clock,
+  monotonic,
   counters,
   logger,
   keys,
@@ -174,7 +185,7 @@ function assemble({
     maxResult: settings.max_result,
     idleStream: settings.idle_stream,
     userAgent: USER_AGENT,
-    clock,
+    monotonic,
     log: (event, detail) => logger.warn(detail, event),
   });
   const seen = new SeenDefinitions();
@@ -186,6 +197,7 @@ function assemble({
     sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
     serverRequests: new ServerRequestIds(keys.sessions, clock),
     seen,
+    denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,
     clock,
     newRequestId: randomUUID,
@@ -244,6 +256,7 @@ function assemble({
       startedAt,
       instanceId,
       dataDir,
+      flushRepeated: () => gate.denials.flush(),
       upstreamState: (slug) => {
         const entry = directory.server(slug);
         return entry === undefined ? 'unknown' : upstreams.state(entry.server.id);
@@ -282,6 +295,7 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
+        gate.denials.close();
         await upkeep.retention.close();
         try {
           await audit.close();

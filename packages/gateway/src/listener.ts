@@ -48,7 +48,7 @@ export class Listener {
     this.#options = options;
     const { gate, settings } = options;
     this.#refusals = new Refusals(gate.audit, gate.newRequestId);
-    this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body });
+    this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body, maxStreams: settings.max_streams });
     this.#hosts = new HostCheck(settings);
     const serveApi = getRequestListener(options.api.fetch);
     this.#api = (request, response) => {
@@ -97,7 +97,7 @@ export class Listener {
           }),
       ),
     );
-    this.#refusals.close(this.#options.gate.newRequestId);
+    this.#refusals.close();
   }
 
   #open(port: number, serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RecordingUpstream, type RecordingUpstreamOptions } from '@gatehouse/testkit';
 import type { Logger } from 'pino';
-import { type Actor, type Gateway, loadSettings, openGateway, type Settings } from '../src/index.ts';
+import { type Actor, type Gateway, loadSettings, type OpenOptions, openGateway, type Settings } from '../src/index.ts';
 import type { ServerSettings, Transport } from '../src/model.ts';
 
 export const ADMIN: Actor = { kind: 'local-admin', id: 'local' };
@@ -17,6 +17,9 @@ export interface HarnessOptions {
   flags?: Record<string, unknown>;
   clock?: () => number;
   countersEvery?: number;
+  /** Default: `clock`, where that is given. */
+  monotonic?: () => number;
+  auditFiles?: OpenOptions['auditFiles'];
   logger?: Logger;
 }
 
@@ -72,6 +75,7 @@ export class Harness {
 
   static async open(options: HarnessOptions = {}): Promise<Harness> {
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'gatehouse-harness-'));
+    const monotonic = options.monotonic ?? options.clock;
     const { settings } = loadSettings({
       env: {},
       flags: { data: dir, port: 0, log_level: 'silent', ...options.flags },
@@ -80,7 +84,9 @@ export class Harness {
       env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
       ...(options.logger === undefined ? {} : { logger: options.logger }),
       ...(options.countersEvery === undefined ? {} : { countersEvery: options.countersEvery }),
-      ...(options.clock === undefined ? {} : { clock: options.clock, monotonic: options.clock }),
+      ...(options.clock === undefined ? {} : { clock: options.clock }),
+      ...(monotonic === undefined ? {} : { monotonic }),
+      ...(options.auditFiles === undefined ? {} : { auditFiles: options.auditFiles }),
     });
     return new Harness(gateway, settings, await gateway.listen());
   }

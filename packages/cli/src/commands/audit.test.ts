@@ -48,6 +48,11 @@ describe('audit', () => {
     expect((await api.run(['audit', 'search', '--limit', '0'])).code).toBe(EXIT.usage);
   });
 
+  it('[AUD-REPEATED] search says how many equal denials a row stands for', async () => {
+    api = await fakeApi({ 'GET /audit/records': { body: { items: [{ ...ROW, count: 190 }] } } });
+    expect((await api.run(['audit', 'search'])).stdout).toMatch(/ deny ×190 +flux /);
+  });
+
   it('tail prints a line for each event, and says what was dropped', async () => {
     const text = `: hi\n\nevent: row\ndata: ${JSON.stringify(ROW)}\n\nevent: dropped\ndata: {"count":7}\n\n`;
     api = await fakeApi({ 'GET /audit/tail': { text, headers: { 'content-type': 'text/event-stream' } } });

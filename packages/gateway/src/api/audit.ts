@@ -209,14 +209,17 @@ function queryOf({ from, to, ...rest }: z.output<typeof searchQuery>): AuditQuer
   return { ...rest, ...spanOf({ from, to }) };
 }
 
-export function auditApi({ audit }: ApiDeps) {
+export function auditApi({ audit, runtime }: ApiDeps) {
   return new OpenAPIHono<ApiEnv>()
     .openapi(searchRoute, async (c) => {
-      const { rows, cursor } = await audit.search(queryOf(c.req.valid('query')));
+      const query = queryOf(c.req.valid('query'));
+      if (query.requestId !== undefined) runtime.flushRepeated();
+      const { rows, cursor } = await audit.search(query);
       return c.json({ items: rows, ...(cursor === undefined ? {} : { next: cursor }) }, 200);
     })
     .openapi(recordRoute, async (c) => {
       const { requestId } = c.req.valid('param');
+      runtime.flushRepeated();
       const rows = await audit.byRequestId(requestId);
       if (rows.length === 0)
         throw new GatehouseError('not_found', `The log has no call with the request id "${requestId}".`);

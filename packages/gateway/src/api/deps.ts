@@ -18,6 +18,8 @@ export interface ApiRuntime {
   startedAt: string;
   instanceId: string;
   dataDir: string;
+  /** Writes what is counted and not yet recorded (equal denials), so that it is found. */
+  flushRepeated(): void;
   /** One word for people, such as `up`, `down`, `idle`. */
   upstreamState(slug: string): string;
 }

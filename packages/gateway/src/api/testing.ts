@@ -167,6 +167,7 @@ export async function openTestApi(): Promise<TestApi> {
       startedAt: new Date(NOW).toISOString(),
       instanceId: 'ins_test',
       dataDir: dir,
+      flushRepeated: () => undefined,
       upstreamState: () => 'idle',
     },
   });

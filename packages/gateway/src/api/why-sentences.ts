@@ -101,9 +101,14 @@ export function recordSentences(row: AuditRow, policy: RecordedPolicy | undefine
   const where = row.server === undefined ? '' : ` of ${row.server}`;
   const grant = row.grant === undefined ? '' : ` with the grant ${row.grant.label} (${row.grant.id})`;
   const sentences = [
-    `${who} asked for ${what}${where}${grant} at ${new Date(row.time).toISOString()}.`,
+    `${who} asked for ${what}${where}${grant} ${row.kind === 'aggregate' ? 'shortly before' : 'at'} ${new Date(row.time).toISOString()}.`,
     `It ${OUTCOMES[row.outcome] ?? `ended as ${row.outcome}`}.`,
   ];
+  if (row.kind === 'aggregate') {
+    sentences.push(
+      `It was one of ${row.count} equal ones that share this record; their request ids are ${row.requestId}.1 to ${row.requestId}.${row.count}, and what was recorded is of the first.`,
+    );
+  }
   if (row.message !== undefined && row.message !== '') sentences.push(`What was recorded: ${row.message}`);
   if (row.rule !== undefined && row.rule !== '') {
     sentences.push(...ruleSentences(row.rule, { server: row.server ?? '', tool: row.tool ?? '' }, policy?.document));

@@ -60,12 +60,13 @@ function recordedPolicy(services: Services, row: AuditRow): RecordedPolicy | und
   return { name: policy.name, version, document: then?.document, currentVersion: policy.version };
 }
 
-async function aboutRecord({ audit, services }: ApiDeps, requestId: string): Promise<Answer> {
+async function aboutRecord({ audit, services, runtime }: ApiDeps, requestId: string): Promise<Answer> {
+  runtime.flushRepeated();
   const [record] = await audit.byRequestId(requestId);
   if (record === undefined) {
     throw new GatehouseError(
       'not_found',
-      `The log has no call with the request id "${requestId}". It stands in the denial under _meta["dev.gatehouse/decision"].requestId, and in gatehouse audit search.`,
+      `The log has no call with the request id "${requestId}". It stands in the denial under _meta["dev.gatehouse/decision"].requestId, and in gatehouse audit search. Repeated equal denials are recorded together, every 10 s: a gateway that was killed before has no record of the last of them.`,
     );
   }
   return { sentences: recordSentences(record, recordedPolicy(services, record)), record };

@@ -66,7 +66,8 @@ export class OpenSegment {
     }
     const count = this.#files.write(this.fd, data);
     if (count !== data.length) {
-      throw Object.assign(new Error(`only ${count} of ${data.length} bytes were written`), { short: true });
+      const reason = `only ${count} of ${data.length} bytes were written, as when there is no space left`;
+      throw Object.assign(new Error(reason), { short: true });
     }
     this.bytes += data.length;
   }

@@ -92,6 +92,8 @@ export interface AdminRecord {
   before?: unknown;
   after?: unknown;
   requestId?: string;
+  /** Number of the change in the store; the records of one change share it. */
+  change?: number;
 }
 
 /** A string as JSON text that is safe in a line of the log. */
@@ -185,6 +187,7 @@ export function adminMembers(record: AdminRecord): string {
   let out = record.requestId === undefined ? '' : `,"request_id":${text(record.requestId)}`;
   out += `,"actor":{"kind":${text(record.actor.kind)},"id":${text(record.actor.id)}}`;
   out += `,"action":${text(record.action)},"target":${text(record.target)}`;
+  if (record.change !== undefined) out += `,"change":${JSON.stringify(record.change)}`;
   const before = JSON.stringify(record.before) as string | undefined;
   const after = JSON.stringify(record.after) as string | undefined;
   if (before !== undefined) out += `,"before":${before}`;

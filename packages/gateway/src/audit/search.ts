@@ -17,6 +17,7 @@ export interface AuditQuery {
    * recorded, or none that tells), `not_sent` (no byte reached the server), `refuse` (not even judged). */
   outcome?: string;
   rule?: string;
+  /** Of one call, or one of those that an aggregate stands for (`<id of the aggregate>.<number>`). */
   requestId?: string;
   method?: string;
   /** Part of the method, the tool, the rule or the message; case does not matter for A–Z. */
@@ -161,8 +162,15 @@ function decodeCursor(cursor: string): [number, number] {
   return [Number(match[1]), Number(match[2])];
 }
 
+/** A request id of its own, or one of those that an aggregate stands for: its id, a full stop, a number up to its count. */
 function requestIs(where: Where, requestId: string): void {
-  where.and('request_hash = ? AND request_id = ?', crc32(requestId), requestId);
+  const own = 'request_hash = ? AND request_id = ?';
+  const [, series, number] = /^(.+)\.([1-9]\d{0,14})$/.exec(requestId) ?? [];
+  if (series === undefined) where.and(own, crc32(requestId), requestId);
+  else {
+    const values = [crc32(requestId), requestId, crc32(series), series, Number(number)];
+    where.and(`((${own}) OR (${own} AND kind = 'aggregate' AND count >= ?))`, ...values);
+  }
 }
 
 /** Rows and what their names say. */

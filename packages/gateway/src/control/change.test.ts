@@ -18,7 +18,7 @@ beforeEach(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-change-'));
   store = await openStore({ dataDir, keyId: 'aabbccdd', clock: () => START, random: randomBytes });
   audit = new MemoryAudit();
-  runner = new ChangeRunner(store.db, audit);
+  runner = new ChangeRunner(store.db, audit, store.lastChange);
 });
 
 afterEach(async () => {
@@ -66,6 +66,24 @@ describe('a change', () => {
     const error = await refusal(runner.run(naming('x', insert)));
     expect(error).toMatchObject({ code: 'audit_unavailable', message: expect.stringContaining('disk full') });
     expect(await store.db.selectFrom('instance').selectAll().execute()).toHaveLength(1);
+  });
+
+  it('[AUD-UNMADE] leaves its number in the store and in its record, and none where it was not made', async () => {
+    await runner.run(naming('one', nothing));
+    const broken = runner.run(
+      naming('two', async () => {
+        throw new Error('no');
+      }),
+    );
+    expect((await refusal(broken)).code).toBe('store_unavailable');
+    await runner.run(naming('three', nothing));
+    expect(audit.records.map(({ target, change }) => [target, change])).toEqual([
+      ['one', 1],
+      ['three', 2],
+    ]);
+    await store.close();
+    store = await openStore({ dataDir, keyId: 'aabbccdd', clock: () => START, random: randomBytes });
+    expect(store.lastChange).toBe(2);
   });
 
   it('is recorded as failed when the commit fails behind its record', async () => {

@@ -1,4 +1,6 @@
+import { sql } from 'kysely';
 import type { AdminRecord } from '../audit/record.ts';
+import { FAILED, type RecordedChange } from '../audit/recorded-changes.ts';
 import { GatehouseError } from '../errors.ts';
 import type { StoreDatabase, StoreTransaction } from '../store/open.ts';
 
@@ -23,16 +25,20 @@ export interface NoChange<T> {
 
 /**
  * Makes changes one after the other. The admin record is stored before the commit: a change that nobody recorded cannot
- * be, and a commit that then fails is recorded as failed.
+ * be, and a commit that then fails is recorded as failed. Record and commit carry the change's number, so that a start
+ * finds the record of a change that a process did not live to commit ({@link recordUnmade}).
  */
 export class ChangeRunner {
   readonly #db: StoreDatabase;
   readonly #audit: AdminAudit;
+  #last: number;
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(db: StoreDatabase, audit: AdminAudit) {
+  /** @param last number of the last change that the store holds */
+  constructor(db: StoreDatabase, audit: AdminAudit, last: number) {
     this.#db = db;
     this.#audit = audit;
+    this.#last = last;
   }
 
   /**
@@ -54,14 +60,19 @@ export class ChangeRunner {
   async #make<T>(change: Change<T> | NoChange<T>): Promise<T> {
     if ('unchanged' in change) return change.unchanged;
     const recorded: AdminRecord[] = [];
+    const number = this.#last + 1;
     try {
       await this.#db.transaction().execute(async (transaction) => {
         await change.write(transaction);
         for (const record of change.records) {
-          await this.#record(record);
-          recorded.push(record);
+          const numbered = { ...record, change: number };
+          await this.#record(numbered);
+          recorded.push(numbered);
         }
+        // A number of SQLite's own in the file's header, which a transaction writes or rolls back like any row.
+        await sql.raw(`pragma user_version = ${number}`).execute(transaction);
       });
+      this.#last = number;
     } catch (error) {
       await this.#recordFailure(recorded);
       if (error instanceof GatehouseError) throw error;
@@ -91,9 +102,26 @@ export class ChangeRunner {
   }
 
   async #recordFailure(recorded: readonly AdminRecord[]): Promise<void> {
-    for (const { actor, action, target } of recorded) {
-      // Where the log fails too, the change's own record stands without this one; the store holds the old state.
-      await this.#audit.admin({ actor, action: `${action}.failed`, target }).catch(() => undefined);
+    for (const { actor, action, target, change } of recorded) {
+      // Where the log fails too, the change's own record stands without this one until the next start.
+      const failed = { actor, action: `${action}${FAILED}`, target, ...(change === undefined ? {} : { change }) };
+      await this.#audit.admin(failed).catch(() => undefined);
     }
+  }
+}
+
+/**
+ * Records as failed what an earlier process recorded and did not commit: it was killed in between.
+ * @param unmade what the log has beyond the store's last change
+ */
+export async function recordUnmade(audit: AdminAudit, unmade: readonly RecordedChange[]): Promise<void> {
+  for (const { action, target, change } of unmade) {
+    await audit.admin({
+      actor: { kind: 'gatehouse', id: 'gatehouse' },
+      action: `${action}${FAILED}`,
+      target,
+      change,
+      after: { reason: 'The process ended before the change was made.' },
+    });
   }
 }

@@ -161,6 +161,9 @@ class MemoryExchange implements ClientExchange {
   }
 
   readonly closed = false;
+  holdStream(): boolean {
+    return true;
+  }
   openStream(): void {}
   setSession(id: string): void {
     this.session = id;

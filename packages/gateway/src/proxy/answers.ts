@@ -22,6 +22,10 @@ export const CODE = {
 const encoder = new TextEncoder();
 const NULL = encoder.encode('null');
 
+/** A grant holds as many streams without an end as it may. */
+export const TOO_MANY_STREAMS =
+  'This grant has as many streams open as it may have (setting max_streams of the gateway). Close one and try again.';
+
 /** `_meta` key of a decision (spec: gateway §4, denials). */
 export const DECISION_META = 'dev.gatehouse/decision';
 

@@ -5,8 +5,8 @@ import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabi
 import { AuditUnavailableError } from '../audit/log.ts';
 import type { Receipt, ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
-import { SESSION_LANE } from '../upstreams/upstream.ts';
-import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
+import { sessionLane } from '../upstreams/upstream.ts';
+import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, TOO_MANY_STREAMS, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
 import {
   durabilityOf,
@@ -34,6 +34,7 @@ import {
   intentRecord,
   methodOf,
   outcomeRecord,
+  recordDenial,
   recordRefusal,
 } from './records.ts';
 import { Relay } from './relay.ts';
@@ -143,6 +144,12 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
   if (judgement.decision.outcome === 'deny') {
     await deny(call, judgement, judgement.decision);
+    return;
+  }
+
+  if (method === 'subscriptions/listen' && !client.holdStream()) {
+    await recordRefusal(gate, inbound, call.requestId, '(streams)', TOO_MANY_STREAMS, methodOf(message));
+    client.answer(429, errorAnswer(call.id, CODE.unavailable, TOO_MANY_STREAMS));
     return;
   }
 
@@ -273,8 +280,10 @@ function locate(
   }
   const child = grant.entry.server.transport.kind === 'stdio';
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
-  if (message.method === 'initialize')
-    return { modern, session: undefined, lane: `${SESSION_LANE}${gate.newRequestId()}` };
+  if (message.method === 'initialize') {
+    // A child counts as its grant's (upstreams/stdio.ts); other lanes only have to be told apart.
+    return { modern, session: undefined, lane: sessionLane(child ? grant.id : '', gate.newRequestId()) };
+  }
   const sessionId = inbound.stdio === undefined ? headers.session : inbound.stdio.session;
   if (sessionId === undefined) {
     // An upstream without sessions gave none; a child belongs to one, but for what comes before it.
@@ -323,20 +332,22 @@ async function deny(
 ): Promise<void> {
   const { gate, client } = call;
   gate.metrics.decision(call.inbound.grant.entry.server.slug, 'deny');
-  const stored = await gate.audit.append(decisionRecord(call, { ...judgement, decision }), 'process').then(
-    () => true,
-    () => false,
-  );
+  const requestId = await recordDenial(call, { ...judgement, decision });
   if (call.id === undefined) client.accepted();
-  else if (!stored) unavailable(call, 'The audit log cannot be written. The call was denied.');
-  else client.answer(200, denialAnswer(call, call.id, decision));
+  else if (requestId === undefined) unavailable(call, 'The audit log cannot be written. The call was denied.');
+  else client.answer(200, denialAnswer(call, call.id, decision, requestId));
 }
 
-function denialAnswer(call: CallState, id: Uint8Array, decision: Extract<Decision, { outcome: 'deny' }>): Uint8Array {
+function denialAnswer(
+  call: CallState,
+  id: Uint8Array,
+  decision: Extract<Decision, { outcome: 'deny' }>,
+  requestId: string,
+): Uint8Array {
   const { grant } = call.inbound;
   const name = call.message.name ?? '';
   if (decision.concealed) return unknownTool(id, name);
-  const view = decisionView(decision, call.requestId, grant.policyName, grant.policyVersion);
+  const view = decisionView(decision, requestId, grant.policyName, grant.policyVersion);
   return call.message.method === 'tools/call'
     ? deniedCall(id, decision.reason, view, call.modern)
     : deniedOther(id, decision.reason, view);

@@ -15,18 +15,21 @@ export const PROXY_PATH = /^\/mcp\/([a-z0-9][a-z0-9-]{0,62})$/;
 
 export interface DoorOptions {
   maxBody: number;
+  /** Streams without an end that one grant may hold. */
+  maxStreams: number;
 }
 
 export class Door {
   readonly #gate: Gate;
   readonly #refusals: Refusals;
   readonly #options: DoorOptions;
-  readonly #streams = new LiveStreams();
+  readonly #streams: LiveStreams;
 
   constructor(gate: Gate, refusals: Refusals, options: DoorOptions) {
     this.#gate = gate;
     this.#refusals = refusals;
     this.#options = options;
+    this.#streams = new LiveStreams(options.maxStreams);
   }
 
   /** Ends all open streams; the listener drains the rest. */
@@ -53,8 +56,10 @@ export class Door {
       return again.ok ? again.grant : undefined;
     };
     const inbound = { grant: who.grant, headers: protocolHeaders(request), source, reauthenticate };
-    const exchange = new HttpExchange(response, () =>
-      this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), source)),
+    const exchange = new HttpExchange(
+      response,
+      () => this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), source)),
+      () => this.#streams.hold(response, who.grant.id),
     );
     switch (request.method) {
       case 'POST':
@@ -153,7 +158,29 @@ const RECHECK_MS = 900;
 
 class LiveStreams {
   readonly #open = new Map<ServerResponse, () => boolean>();
+  readonly #max: number;
+  /** Streams without an end, by grant. */
+  readonly #held = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** A place among the streams of a grant, until the response is closed; false: all are taken. */
+  hold(response: ServerResponse, grantId: string): boolean {
+    // A client that left while its message waited holds nothing; its `close` is over.
+    if (response.destroyed) return true;
+    const held = this.#held.get(grantId) ?? 0;
+    if (held >= this.#max) return false;
+    this.#held.set(grantId, held + 1);
+    response.once('close', () => {
+      const left = (this.#held.get(grantId) ?? 1) - 1;
+      if (left === 0) this.#held.delete(grantId);
+      else this.#held.set(grantId, left);
+    });
+    return true;
+  }
 
   add(response: ServerResponse, holds: () => boolean): void {
     this.#open.set(response, holds);

@@ -6,6 +6,11 @@ export interface ClientExchange {
   readonly closed: boolean;
   /** Opens the stream before its first message is there, so that the client sees the head at once. */
   openStream(): void;
+  /**
+   * Asks for a place among the streams without an end that the client's grant may hold; it has it until it is gone.
+   * False: it holds as many as it may.
+   */
+  holdStream(): boolean;
   /** The id of the session that this answer opens; before anything is written. */
   setSession(id: string): void;
   /**

@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.ts';
 import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
 import type { IntakeReport, ObservedTool } from '../services.ts';
 import type { Upstream } from '../upstreams/upstream.ts';
+import type { RepeatedDenials } from './denials.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 import type { ServerRequestIds } from './inbound.ts';
 import type { SeenDefinitions } from './seen.ts';
@@ -18,6 +19,7 @@ export interface Gate {
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequestIds;
   readonly seen: SeenDefinitions;
+  readonly denials: RepeatedDenials;
   readonly metrics: Metrics;
   readonly clock: () => number;
   readonly newRequestId: () => string;

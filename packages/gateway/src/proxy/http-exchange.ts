@@ -11,14 +11,19 @@ const KEEP_ALIVE = sseComment('keep-alive');
 export class HttpExchange implements ClientExchange {
   readonly #response: ServerResponse;
   readonly #onStream: () => void;
+  readonly #hold: () => boolean;
   #session: string | undefined;
   #streaming = false;
   #keepAlive: NodeJS.Timeout | undefined;
 
-  /** @param onStream called when the answer becomes a stream, which may outlive what opened it */
-  constructor(response: ServerResponse, onStream: () => void) {
+  /**
+   * @param onStream called when the answer becomes a stream, which may outlive what opened it
+   * @param hold takes a place for a stream without an end
+   */
+  constructor(response: ServerResponse, onStream: () => void, hold: () => boolean) {
     this.#response = response;
     this.#onStream = onStream;
+    this.#hold = hold;
   }
 
   get closed(): boolean {
@@ -27,6 +32,10 @@ export class HttpExchange implements ClientExchange {
 
   setSession(id: string): void {
     this.#session = id;
+  }
+
+  holdStream(): boolean {
+    return this.#hold();
   }
 
   openStream(): void {

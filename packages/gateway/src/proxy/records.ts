@@ -97,11 +97,30 @@ export function decisionRecord(call: CallState, judgement: Judgement): CallRecor
   return record;
 }
 
+/**
+ * Records a denial; of one that is repeated again and again, the count.
+ * @returns the request id that it is found by; undefined when the log cannot be written
+ */
+export async function recordDenial(call: CallState, judgement: Judgement): Promise<string | undefined> {
+  const { gate, inbound, message, requestId } = call;
+  const { tool } = judgement;
+  const decision = decisionOf(call, judgement);
+  const kind = { decision, method: message.method, tool: tool?.name, definition: tool?.digest };
+  const counted = gate.denials.add(inbound, kind);
+  if (counted !== undefined) return gate.audit.writable ? counted : undefined;
+  return gate.audit.append(decisionRecord(call, judgement), 'process').then(
+    () => requestId,
+    () => undefined,
+  );
+}
+
 export function methodOf(message: Message): Pick<CallRecord, 'method'> {
   return message.method === undefined ? {} : { method: clipped(message.method) };
 }
 
-/** The one record of what was refused before it was judged. */
+const INTERNAL_ERROR = '(internal error)';
+
+/** The one record of what was refused before it was judged; of what is refused again and again, the count. */
 export async function recordRefusal(
   gate: Gate,
   inbound: Inbound,
@@ -111,12 +130,14 @@ export async function recordRefusal(
   more: Pick<CallRecord, 'method' | 'detail'>,
 ): Promise<void> {
   gate.metrics.decision(inbound.grant.entry.server.slug, 'refuse');
+  const decision = { outcome: 'refuse', rule, message };
+  const reason = more.detail?.refused;
+  const kind = { decision, method: more.method, reason: typeof reason === 'string' ? reason : undefined };
+  // A fault inside is looked into one by one: its answer names the record.
+  if (rule !== INTERNAL_ERROR && gate.denials.add(inbound, kind) !== undefined) return;
   // A refusal sends nothing on, so a log that cannot take it changes nothing but that.
   await gate.audit
-    .append(
-      { ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision: { outcome: 'refuse', rule, message } },
-      'process',
-    )
+    .append({ ...baseRecord(inbound, requestId), kind: 'decision', ...more, decision }, 'process')
     .catch(() => undefined);
 }
 

@@ -1,11 +1,12 @@
 // GET and DELETE of a session: the stream of messages that belong to no call, and the end of the session. Same
 // identity, same session check, same log and same way back as `call.ts`; neither can act on the upstream.
 import type { Message } from '@gatehouse/wire';
+import { CODE, errorAnswer, TOO_MANY_STREAMS } from './answers.ts';
 import type { CallState } from './call.ts';
 import type { ClientExchange } from './exchange.ts';
 import { type Gate, type Inbound, transportOf } from './gate.ts';
 import { forwardedHeaders } from './headers.ts';
-import { baseRecord, sessionLabel } from './records.ts';
+import { baseRecord, recordRefusal, sessionLabel } from './records.ts';
 import { Relay } from './relay.ts';
 import type { Session } from './sessions.ts';
 
@@ -25,6 +26,11 @@ export async function openStream(gate: Gate, inbound: Inbound, client: ClientExc
   // An upstream without sessions may still have a stream; a child's stream belongs to a session.
   if (session === undefined && (child || inbound.headers.session !== undefined)) {
     client.end(inbound.headers.session === undefined ? 405 : 404);
+    return;
+  }
+  if (!client.holdStream()) {
+    await recordRefusal(gate, inbound, gate.newRequestId(), '(streams)', TOO_MANY_STREAMS, { method: 'GET' });
+    client.answer(429, errorAnswer(undefined, CODE.unavailable, TOO_MANY_STREAMS));
     return;
   }
   if (!(await recorded(gate, inbound, session, 'GET'))) {

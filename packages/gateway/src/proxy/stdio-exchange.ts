@@ -41,6 +41,10 @@ export class StdioExchange implements ClientExchange {
 
   // A pipe has no heads, no statuses and no events without messages; its end is the end of the process.
   openStream(): void {}
+  // One process, one client, one stream.
+  holdStream(): boolean {
+    return true;
+  }
   event(): boolean {
     return true;
   }

@@ -20,6 +20,8 @@ export type StoreTransaction = Transaction<StoreSchema>;
 export interface Store {
   readonly db: StoreDatabase;
   readonly instance: Readonly<InstanceTable>;
+  /** Number of the last change that it holds; 0 before the first. */
+  readonly lastChange: number;
   close(): Promise<void>;
 }
 
@@ -32,6 +34,9 @@ export interface StoreOptions {
   clock: () => number;
   random: RandomBytes;
 }
+
+/** How long a change waits for who else writes to the file, which nobody should: all calls wait with it meanwhile. */
+const BUSY_MS = 250;
 
 /**
  * Opens the embedded store, brings it to the present schema, and holds the data folder until it is closed.
@@ -49,7 +54,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   let db: StoreDatabase | undefined;
   try {
     const path = join(dataDir, STORE_FILE);
-    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: 5000 });
+    const database = new DatabaseSync(path, { enableForeignKeyConstraints: true, timeout: BUSY_MS });
     db = new Kysely<StoreSchema>({ dialect: new NodeSqliteDialect(database) });
     database.exec('PRAGMA journal_mode = WAL');
     // A change that was answered must hold after power loss; changes are rare.
@@ -59,10 +64,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     if (process.platform !== 'win32') chmodSync(path, 0o600);
     await migrate(db, dataDir);
     const instance = await openInstance(db, options, now);
+    const lastChange = Number(database.prepare('PRAGMA user_version').get()?.user_version);
     const opened = db;
     return {
       db,
       instance,
+      lastChange,
       async close() {
         await opened.destroy();
         lock.release();

@@ -16,7 +16,8 @@ import type { OutgoingMessage, UpstreamExchange, UpstreamSink } from './upstream
 export interface StdioUpstreamOptions {
   /** Largest line of a child, in bytes. */
   maxResult: number;
-  clock: () => number;
+  /** Milliseconds of a clock that never steps: idle times and back-offs follow it. */
+  monotonic: () => number;
   /** Gets each line that is no JSON-RPC message, and the end of each child; for the program log. */
   log: (event: string, detail: Record<string, unknown>) => void;
 }
@@ -174,6 +175,16 @@ export class Lane {
     };
   }
 
+  /** Calls are under way. */
+  get busy(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** When it was last used, in milliseconds of the monotonic clock. */
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
   /** Milliseconds since it was last used; 0 while a call or a stream is under way. */
   aloneFor(now: number): number {
     return this.#pending.size > 0 || this.#listener !== undefined ? 0 : now - this.#usedAt;
@@ -274,7 +285,7 @@ export class Lane {
 
   /** A child without calls and without a stream is ended after its idle time. */
   #touch(): void {
-    this.#usedAt = this.#options.clock();
+    this.#usedAt = this.#options.monotonic();
     this.#idle ??= setTimeout(() => {
       if (this.#pending.size > 0 || this.#listener !== undefined) {
         this.#idle?.refresh();

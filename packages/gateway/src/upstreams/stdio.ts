@@ -3,6 +3,7 @@ import { Backoff } from '@gatehouse/net';
 import type { ServerEntry } from '../model.ts';
 import { IDLE_EXCHANGE, Lane, type StdioUpstreamOptions } from './stdio-lane.ts';
 import {
+  grantOfLane,
   type OutgoingMessage,
   SESSION_LANE,
   type Upstream,
@@ -14,6 +15,8 @@ export type { StdioUpstreamOptions };
 
 /** A child without calls and without a stream for this long gives way when the cap is reached. */
 const LEFT_ALONE_MS = 30_000;
+/** A grant that found no room is given the next place, if it asks again within this. */
+const WAITING_MS = 30_000;
 
 export class StdioUpstream implements Upstream {
   readonly #entry: ServerEntry;
@@ -21,6 +24,8 @@ export class StdioUpstream implements Upstream {
   readonly #lanes = new Map<string, Lane>();
   readonly #backoff = new Backoff();
   #retryAt = 0;
+  /** Grants that found no room, and until when they are waited for. */
+  readonly #waiting = new Map<string, number>();
   #state = 'idle';
   #closed = false;
 
@@ -42,6 +47,11 @@ export class StdioUpstream implements Upstream {
     const lane = opens ? this.#lane(message.lane) : (this.#lanes.get(message.lane) ?? 'The session has ended.');
     if (typeof lane === 'string') {
       queueMicrotask(() => sink.onFailure({ handedOver: false, message: lane }));
+      return IDLE_EXCHANGE;
+    }
+    if (this.#waiting.size > 0 && this.#givesWay(message.lane, lane)) {
+      const yielded = 'The session has ended, since another grant waits for one of the processes. Try again.';
+      queueMicrotask(() => sink.onFailure({ handedOver: false, message: yielded }));
       return IDLE_EXCHANGE;
     }
     return lane.send(message, sink);
@@ -87,10 +97,10 @@ export class StdioUpstream implements Upstream {
     if (known !== undefined) return known;
     if (this.#closed) return 'The gateway is stopping.';
     const { settings, slug } = this.#entry.server;
-    if (this.#lanes.size >= settings.children.max && !this.#makeRoom()) {
-      return `The server ${slug} has ${settings.children.max} processes running, which is its limit. Try again later.`;
+    if (!this.#hasRoom(grantOfLane(id), settings.children.max)) {
+      return `The server ${slug} has ${settings.children.max} processes running or promised to others, which is its limit. Try again later.`;
     }
-    const now = this.#options.clock();
+    const now = this.#options.monotonic();
     if (now < this.#retryAt) {
       return `The server ${slug} could not be started; it is tried again in ${Math.ceil((this.#retryAt - now) / 1000)} s.`;
     }
@@ -103,20 +113,73 @@ export class StdioUpstream implements Upstream {
       if (this.#lanes.get(id) === lane) this.#lanes.delete(id);
       if (why !== undefined) {
         this.#state = why;
-        this.#retryAt = this.#options.clock() + this.#backoff.failed(0);
+        this.#retryAt = this.#options.monotonic() + this.#backoff.failed(0);
       }
     });
     this.#lanes.set(id, lane);
+    this.#waiting.delete(grantOfLane(id));
     return lane;
   }
 
+  /** Makes room for a child of this grant, or has the grant wait for it. */
+  #hasRoom(grant: string, max: number): boolean {
+    const now = this.#options.monotonic();
+    const free = max - this.#lanes.size;
+    const before = [...this.#waitingFor(grant, now)].length;
+    if (free > before || (free <= 0 && (this.#endLeftAlone(now) || this.#endOfGreediest(grant)))) return true;
+    this.#waiting.set(grant, now + WAITING_MS);
+    return false;
+  }
+
   /** Ends the child that was left alone for longest, if one was for long enough: most likely its client is gone. */
-  #makeRoom(): boolean {
-    const now = this.#options.clock();
+  #endLeftAlone(now: number): boolean {
     const [longest] = [...this.#lanes].sort(([, a], [, b]) => b.aloneFor(now) - a.aloneFor(now));
     if (longest === undefined || longest[1].aloneFor(now) < LEFT_ALONE_MS) return false;
-    this.#lanes.delete(longest[0]);
-    void longest[1].stop();
+    this.#stop(...longest);
     return true;
+  }
+
+  /** Ends a child without calls of the grant that has the most, if that still leaves it no fewer than the other. */
+  #endOfGreediest(grant: string): boolean {
+    const greediest = Math.max(...[...this.#lanes.keys()].map((id) => this.#childrenOf(grantOfLane(id))));
+    if (greediest < this.#childrenOf(grant) + 2) return false;
+    const [longest] = [...this.#lanes]
+      .filter(([id, lane]) => !lane.busy && this.#childrenOf(grantOfLane(id)) === greediest)
+      .sort(([, a], [, b]) => a.usedAt - b.usedAt);
+    if (longest === undefined) return false;
+    this.#stop(...longest);
+    return true;
+  }
+
+  /** Whether a child that has no call under way ends, instead of taking the next one, for a grant that waits. */
+  #givesWay(id: string, lane: Lane): boolean {
+    const grant = grantOfLane(id);
+    if (lane.busy || this.#lanes.size < this.#entry.server.settings.children.max) return false;
+    const own = this.#childrenOf(grant);
+    for (const other of this.#waitingFor(grant, this.#options.monotonic())) {
+      if (own < this.#childrenOf(other) + 2) continue;
+      this.#stop(id, lane);
+      return true;
+    }
+    return false;
+  }
+
+  /** Grants that wait for a place and come before this one, since they have fewer. */
+  *#waitingFor(grant: string, now: number): Generator<string> {
+    for (const [other, until] of this.#waiting) {
+      if (now >= until) this.#waiting.delete(other);
+      else if (other !== grant && this.#childrenOf(other) < this.#childrenOf(grant)) yield other;
+    }
+  }
+
+  #childrenOf(grant: string): number {
+    let count = 0;
+    for (const id of this.#lanes.keys()) if (grantOfLane(id) === grant) count += 1;
+    return count;
+  }
+
+  #stop(id: string, lane: Lane): void {
+    this.#lanes.delete(id);
+    void lane.stop();
   }
 }

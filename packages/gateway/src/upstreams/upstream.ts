@@ -52,6 +52,15 @@ export interface UpstreamExchange {
 /** How the lane of a session begins; it belongs to one child, which its `initialize` starts. */
 export const SESSION_LANE = 'session:';
 
+export function sessionLane(grantId: string, id: string): string {
+  return `${SESSION_LANE}${grantId}:${id}`;
+}
+
+/** Id of the grant that a lane belongs to: `session:<grant>:<id>` or `grant:<grant>`. */
+export function grantOfLane(lane: string): string {
+  return lane.split(':', 2)[1] ?? '';
+}
+
 /** A message on its way to the upstream, as it was judged and edited. */
 export interface OutgoingMessage {
   message: Message;
