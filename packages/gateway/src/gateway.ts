@@ -102,8 +102,9 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   try {
     // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
     if (options.auditDir === undefined) {
-      const { states, unreadable } = await recoverCounters(audit.exportLines({}), clock());
+      const { states, openCalls, unreadable } = await recoverCounters(audit.exportLines({}), clock());
       counters.inherit(states);
+      counters.inheritSlots(openCalls);
       if (unreadable > 0) {
         logger.warn(
           { unreadable },

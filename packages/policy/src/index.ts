@@ -3,7 +3,7 @@ export { type CompiledPolicy, compilePolicy } from './compile.ts';
 export { explain } from './explain.ts';
 export { FEATURES, type Feature } from './features.ts';
 export { judge, toolVisibility } from './judge.ts';
-export { limitDenial } from './limit-denial.ts';
+export { type LimitState, limitDenial } from './limit-denial.ts';
 export { parsePolicyText } from './parse-text.ts';
 export { judgePrompt, judgeResource, judgeResourceTemplate } from './resources.ts';
 export type {
@@ -18,11 +18,13 @@ export type {
   Decision,
   DenyDecision,
   JudgeContext,
+  LimitCharge,
   LimitScope,
   PinnedTool,
   PolicyProblem,
   RuleFailure,
   SchemaCompiler,
+  SlotCharge,
   Trace,
   TracePredicate,
   TraceStep,

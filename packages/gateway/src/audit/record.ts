@@ -17,6 +17,8 @@ export interface LimitRecord {
   units: number;
   /** Index of the window's slice that holds the charge. */
   slice?: number;
+  /** It is a slot of a `concurrent` limit, held until the call is over, at most until its deadline. */
+  slot?: true;
 }
 
 /** What was decided, and by what. */

@@ -3,11 +3,23 @@ import {
   chargeWindow,
   emptyWindow,
   isIdle,
+  type LimitCharge,
   lookWindow,
   releaseWindow,
+  type SlotCharge,
   type WindowState,
 } from '@gatehouse/policy';
-import type { CounterStats, Counters, LookResult, Receipt, ReservedCharge, ReserveResult } from './counters.ts';
+import {
+  type CallUnderWay,
+  type CounterStats,
+  type Counters,
+  type LookResult,
+  needNoCall,
+  type Receipt,
+  type ReservedCharge,
+  type ReserveResult,
+} from './counters.ts';
+import { type OpenCall, SLOT_RETRY_MS, Slots } from './slots.ts';
 
 export interface MemoryCountersOptions {
   /**
@@ -35,6 +47,7 @@ export class MemoryCounters implements Counters {
   readonly #entries = new Map<string, Entry>();
   /** What an earlier process counted, until this one uses the counter. */
   readonly #inherited = new Map<string, WindowState>();
+  readonly #slots = new Slots();
   readonly #released = new WeakSet<Receipt>();
   #sweeper: Iterator<[string, Entry]> | undefined;
   /** Sliding time is `#base` + the monotonic clock. */
@@ -54,8 +67,14 @@ export class MemoryCounters implements Counters {
     for (const [key, state] of states) this.#inherited.set(key, state);
   }
 
+  /** Calls of an earlier process that may still run hold their slots until their deadline. Before the first reservation. */
+  inheritSlots(calls: Iterable<OpenCall>): void {
+    this.#slots.inherit(calls);
+  }
+
   /** @throws Error when the call needs a new counter and there is no room: the caller denies */
-  reserve(charges: readonly Charge[], now: number): ReserveResult {
+  reserve(charges: readonly LimitCharge[], now: number, call?: CallUnderWay): ReserveResult {
+    if (call === undefined) needNoCall(charges);
     const times = this.#times(now);
     const denial = this.#firstDenial(charges, times);
     if (denial !== undefined) {
@@ -65,7 +84,16 @@ export class MemoryCounters implements Counters {
     this.#sweep(times);
     this.#needRoom(charges, times);
     const done: ReservedCharge[] = [];
+    let slots: SlotCharge[] | undefined;
     for (const charge of charges) {
+      if (charge.kind === 'slot') {
+        if (call === undefined) continue;
+        const until = times.sliding + call.deadline - now;
+        this.#slots.take(charge.key, call.id, charge.max, until, times.sliding);
+        slots ??= [];
+        slots.push(charge);
+        continue;
+      }
       let entry = this.#entries.get(charge.key);
       if (entry === undefined) {
         entry = { charge, state: this.#inherited.get(charge.key) ?? emptyWindow() };
@@ -80,14 +108,16 @@ export class MemoryCounters implements Counters {
       }
       // Two charges on one counter pass the look one by one and may not fit together: nothing of them stays.
       for (const each of done) this.#giveBack(each);
+      if (call !== undefined) for (const each of slots ?? []) this.#slots.free(each.key, call.id);
       this.#deniedCount += 1;
       return { ok: false, charge, used: charged.used, retryAfterMs: charged.retryAfterMs };
     }
     this.#reservedCount += 1;
-    return { ok: true, receipt: { charges: done } };
+    if (slots === undefined || call === undefined) return { ok: true, receipt: { charges: done } };
+    return { ok: true, receipt: { charges: done, slots: { id: call.id, charges: slots } } };
   }
 
-  look(charges: readonly Charge[], now: number): LookResult {
+  look(charges: readonly LimitCharge[], now: number): LookResult {
     return this.#firstDenial(charges, this.#times(now)) ?? { ok: true };
   }
 
@@ -96,21 +126,35 @@ export class MemoryCounters implements Counters {
     this.#released.add(receipt);
     this.#releasedCount += 1;
     for (const each of receipt.charges) this.#giveBack(each);
+    this.free(receipt);
+  }
+
+  free({ slots }: Receipt): void {
+    if (slots === undefined) return;
+    // An id that holds nothing any more frees nothing, so that a second time does no harm.
+    for (const { key } of slots.charges) this.#slots.free(key, slots.id);
   }
 
   stats(): CounterStats {
     return {
-      counters: this.#entries.size,
+      counters: this.#entries.size + this.#slots.size,
       reserved: this.#reservedCount,
       denied: this.#deniedCount,
       released: this.#releasedCount,
     };
   }
 
-  #firstDenial(charges: readonly Charge[], times: Times): Extract<ReserveResult, { ok: false }> | undefined {
-    let first: { charge: Charge; used: number } | undefined;
+  #firstDenial(charges: readonly LimitCharge[], times: Times): Extract<ReserveResult, { ok: false }> | undefined {
+    let first: { charge: LimitCharge; used: number; freeWithinMs?: number } | undefined;
     let retryAfterMs = 0;
     for (const charge of charges) {
+      if (charge.kind === 'slot') {
+        const look = this.#slots.look(charge.key, charge.max, times.sliding);
+        if (look.free) continue;
+        first ??= { charge, used: look.used, freeWithinMs: look.freeWithinMs };
+        retryAfterMs = Math.max(retryAfterMs, Math.min(SLOT_RETRY_MS, look.freeWithinMs));
+        continue;
+      }
       const state = this.#entries.get(charge.key)?.state ?? this.#inherited.get(charge.key) ?? emptyWindow();
       const look = lookWindow(charge, state, timeOf(charge, times));
       if (look.free) continue;
@@ -134,6 +178,7 @@ export class MemoryCounters implements Counters {
   }
 
   #sweep(times: Times): void {
+    this.#slots.sweep(times.sliding, SWEEP);
     for (let i = 0; i < SWEEP; i++) {
       this.#sweeper ??= this.#entries.entries();
       const next = this.#sweeper.next();
@@ -146,15 +191,17 @@ export class MemoryCounters implements Counters {
     }
   }
 
-  #needRoom(charges: readonly Charge[], times: Times): void {
+  #needRoom(charges: readonly LimitCharge[], times: Times): void {
     const fresh = new Set(charges.map((charge) => charge.key).filter((key) => !this.#entries.has(key))).size;
-    if (fresh === 0 || this.#entries.size + fresh <= this.#maxCounters) return;
+    if (fresh === 0 || this.#entries.size + this.#slots.size + fresh <= this.#maxCounters) return;
     // Dropping a counter that still counts would let calls pass above `max`; refusing never does.
     for (const [key, entry] of this.#entries) {
       if (isIdle(entry.charge, entry.state, timeOf(entry.charge, times))) this.#entries.delete(key);
     }
-    if (this.#entries.size + fresh > this.#maxCounters) {
-      throw new Error(`${this.#entries.size} limit counters are in use, which is all that fit into memory`);
+    if (this.#entries.size + this.#slots.size + fresh > this.#maxCounters) {
+      throw new Error(
+        `${this.#entries.size + this.#slots.size} limit counters are in use, which is all that fit into memory`,
+      );
     }
   }
 }

@@ -1,6 +1,7 @@
 // Counters after a restart or a crash: what the log's intents reserved, less what was given back (spec: policy §5, audit).
 import type { WindowState } from '@gatehouse/policy';
 import { parsePlainJson } from '@gatehouse/wire';
+import type { OpenCall } from './slots.ts';
 
 /** The longest window is a month; one day more covers zones and clocks. */
 const HORIZON_MS = 32 * 86_400_000;
@@ -15,11 +16,18 @@ interface LimitedRecord {
   kind: string;
   time: string;
   request_id: string;
-  decision?: { outcome: string; limits?: { key: string; units: number; slice?: number }[] };
+  decision?: {
+    outcome: string;
+    limits?: { key: string; units: number; slice?: number; slot?: boolean }[];
+    deadline?: string;
+  };
+  detail?: { slots?: string };
 }
 
 export interface RecoveredCounters {
   states: Map<string, WindowState>;
+  /** Calls that took slots and whose end is not known: they may run until their deadline. */
+  openCalls: OpenCall[];
   /** Lines that are damaged, so that what they reserved is not known. */
   unreadable: number;
 }
@@ -34,18 +42,21 @@ export async function recoverCounters(lines: AsyncIterable<string>, now: number)
   const states = new Map<string, WindowState>();
   /** Intents whose outcome has not come yet: only a call that was not sent gives its units back. */
   const open = new Map<string, Reserved[]>();
+  const openCalls = new Map<string, OpenCall>();
   let unreadable = 0;
   for await (const line of lines) {
     // Most records reserve nothing and end nothing: they are not even parsed.
     const reserves = line.includes('"limits":[');
     if (!reserves && (open.size === 0 || !line.includes('"kind":"outcome"'))) continue;
     try {
-      take(states, open, parsePlainJson(line) as LimitedRecord, now - HORIZON_MS);
+      const record = parsePlainJson(line) as LimitedRecord;
+      take(states, open, record, now - HORIZON_MS);
+      takeSlots(openCalls, record, now);
     } catch {
       unreadable += 1;
     }
   }
-  return { states, unreadable };
+  return { states, openCalls: [...openCalls.values()], unreadable };
 }
 
 function take(
@@ -66,6 +77,21 @@ function take(
   const reserved = (record.decision?.limits ?? []).filter((one): one is Reserved => one.slice !== undefined);
   for (const one of reserved) count(states, one, time);
   open.set(record.request_id, reserved);
+}
+
+/** The relay says of an outcome whether the call may still run (`records.ts`); without a word on it, it is over. */
+function takeSlots(
+  open: Map<string, OpenCall>,
+  { kind, request_id: id, decision, detail }: LimitedRecord,
+  now: number,
+): void {
+  if (kind === 'outcome') {
+    if (detail?.slots !== 'held') open.delete(id);
+  } else if (kind === 'intent' && decision?.limits !== undefined) {
+    const keys = decision.limits.filter(({ slot }) => slot === true).map(({ key }) => key);
+    const deadline = Date.parse(decision.deadline ?? '');
+    if (keys.length > 0 && deadline > now) open.set(id, { id, deadline, keys });
+  }
 }
 
 function count(states: Map<string, WindowState>, { key, units, slice }: Reserved, time: number): void {

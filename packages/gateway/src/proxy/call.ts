@@ -1,8 +1,8 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
-import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
+import { type Decision, type LimitCharge, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
-import type { Receipt, ReserveResult } from '../limits/counters.ts';
+import { CountersUnavailableError, type Receipt, type ReserveResult } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { SESSION_LANE } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
@@ -139,10 +139,11 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
 
   // Reserve: all limits of the call in one step, all or none (P4).
   let receipt: Receipt | undefined;
+  const deadline = now + gate.limits.callDeadline;
   if (judgement.decision.charges.length > 0) {
-    const result = await reserve(gate, judgement.decision.charges, now);
-    if (result === undefined) {
-      const message = 'The limits of this call cannot be counted, so the call was not made. Try again later.';
+    const result = await reserve(call, judgement.decision.charges, now, deadline);
+    if ('unavailable' in result) {
+      const message = `The limits of this call cannot be counted${result.unavailable}, so the call was not made. Try again later.`;
       await recordRefusal(gate, inbound, call.requestId, '(limits unavailable)', message, methodOf(call.message));
       unavailable(call, message);
       return;
@@ -162,7 +163,6 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
 
   // Store the intent (P3): no record, no call.
   const acts = vendor || rule?.canAct === true;
-  const deadline = now + gate.limits.callDeadline;
   try {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
@@ -193,13 +193,18 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 }
 
-/** Undefined: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
-async function reserve(gate: Gate, charges: readonly Charge[], now: number): Promise<ReserveResult | undefined> {
+/** `unavailable`: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
+async function reserve(
+  { gate, requestId: id }: CallState,
+  charges: readonly LimitCharge[],
+  now: number,
+  deadline: number,
+): Promise<ReserveResult | { unavailable: string }> {
   try {
-    return await gate.counters.reserve(charges, now);
+    return await gate.counters.reserve(charges, now, { id, deadline });
   } catch (error) {
     gate.metrics.fault(error);
-    return undefined;
+    return { unavailable: error instanceof CountersUnavailableError ? ` (${error.reason})` : '' };
   }
 }
 

@@ -104,3 +104,12 @@ export function releaseReservation(gate: Gate, receipt: Receipt | undefined): vo
     gate.metrics.fault(error);
   }
 }
+
+/** Frees the slots of a call that is over; a counter store that fails here holds them until the call's deadline. */
+export function freeSlots(gate: Gate, receipt: Receipt): void {
+  try {
+    gate.counters.free(receipt)?.catch((error: unknown) => gate.metrics.fault(error));
+  } catch (error) {
+    gate.metrics.fault(error);
+  }
+}

@@ -117,14 +117,30 @@ export function intentRecord(
 }
 
 function limitsOf(receipt: Receipt): LimitRecord[] {
-  return receipt.charges.map(({ charge, slice }) => ({ key: charge.key, units: charge.amount, slice }));
+  const windows = receipt.charges.map(
+    ({ charge, slice }): LimitRecord => ({
+      key: charge.key,
+      units: charge.amount,
+      slice,
+    }),
+  );
+  if (receipt.slots === undefined) return windows;
+  return [...windows, ...receipt.slots.charges.map(({ key }): LimitRecord => ({ key, units: 1, slot: true }))];
 }
 
-export function outcomeRecord(call: CallState, outcome: string, result: ResultRecord, message?: string): CallRecord {
+/** @param held the call may still run, so that its slots are held until its deadline, over a restart as well */
+export function outcomeRecord(
+  call: CallState,
+  outcome: string,
+  result: ResultRecord,
+  message?: string,
+  held = false,
+): CallRecord {
   return {
     ...baseRecord(call.inbound, call.requestId),
     kind: 'outcome',
     decision: { outcome, ...(message === undefined ? {} : { message }) },
     result,
+    ...(held ? { detail: { slots: 'held' } } : {}),
   };
 }
