@@ -11,8 +11,11 @@ import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
 import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
+import type { Counters, CountersUnavailableError } from './limits/counters.ts';
 import { MemoryCounters } from './limits/memory.ts';
 import { recoverCounters } from './limits/recover.ts';
+import { SqliteCounters } from './limits/sqlite.ts';
+import { thisMachine } from './limits/store-time.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
@@ -42,6 +45,15 @@ export interface OpenOptions {
   logger?: Logger;
   /** Default: `audit` in the data folder. */
   auditDir?: string;
+  /**
+   * A file of counters that several processes share; its log is theirs too. Default: counters in memory, rebuilt from the
+   * log, for the one process that uses the data folder.
+   */
+  sharedCounters?: {
+    path: string;
+    /** Told once for each cause why calls with a limit are denied. */
+    onUnavailable: (error: CountersUnavailableError) => void;
+  };
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
 }
@@ -98,20 +110,9 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
         keyId: keys.keyId,
       }),
   });
-  const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
+  let counters: Counters;
   try {
-    // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
-    if (options.auditDir === undefined) {
-      const { states, openCalls, unreadable } = await recoverCounters(audit.exportLines({}), clock());
-      counters.inherit(states);
-      counters.inheritSlots(openCalls);
-      if (unreadable > 0) {
-        logger.warn(
-          { unreadable },
-          'the audit log has damaged records, whose limits are not counted; run gatehouse audit verify',
-        );
-      }
-    }
+    counters = await openCounters(options, audit, { clock, logger });
   } catch (error) {
     await audit.close();
     await services.close();
@@ -131,10 +132,37 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   });
 }
 
+async function openCounters(
+  options: OpenOptions,
+  audit: AuditLog,
+  { clock, logger }: { clock: () => number; logger: Logger },
+): Promise<Counters> {
+  const recover = async () => {
+    const recovered = await recoverCounters(audit.exportLines({}), clock());
+    if (recovered.unreadable > 0) {
+      logger.warn(
+        { unreadable: recovered.unreadable },
+        'the audit log has damaged records, whose limits are not counted; run gatehouse audit verify',
+      );
+    }
+    return recovered;
+  };
+  if (options.sharedCounters !== undefined) {
+    const shared = new SqliteCounters({ ...options.sharedCounters, machine: thisMachine(), clock, recover });
+    await shared.start();
+    return shared;
+  }
+  const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
+  const { states, openCalls } = await recover();
+  counters.inherit(states);
+  counters.inheritSlots(openCalls);
+  return counters;
+}
+
 interface Parts {
   settings: Settings;
   clock: () => number;
-  counters: MemoryCounters;
+  counters: Counters;
   logger: Logger;
   keys: SecretKeys;
   startedAt: string;
@@ -268,6 +296,7 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
+        await counters.close?.();
         await audit.close();
         await services.close();
       })();
