@@ -199,7 +199,7 @@ describe.each(KINDS)('counters in %s', (_, make) => {
       both: fc.boolean(),
       slot: fc.boolean(),
       deadline: fc.constantFrom(1_000, 60_000, 600_000),
-      then: fc.constantFrom('release', 'free', 'run', 'run', 'end one'),
+      next: fc.constantFrom('release', 'free', 'run', 'run', 'end one'),
     });
     const counters = make();
     open.push(counters);
@@ -217,7 +217,7 @@ describe.each(KINDS)('counters in %s', (_, make) => {
           ];
           const log: { key: string; at: number; amount: number }[] = [];
           let running: { receipt: Receipt; until: number }[] = [];
-          for (const [{ wait, jump, amounts, both, slot, deadline, then }, pick] of steps) {
+          for (const [{ wait, jump, amounts, both, slot, deadline, next }, pick] of steps) {
             clocks.pass(wait);
             if (jumps) clocks.wall += jump;
             running = running.filter(({ until }) => until > clocks.monotonic);
@@ -234,15 +234,15 @@ describe.each(KINDS)('counters in %s', (_, make) => {
               if (!jumps && result.charge.kind === 'slot') expect(running).toHaveLength(3);
               continue;
             }
-            if (then === 'release') {
+            if (next === 'release') {
               await process.release(result.receipt);
               continue;
             }
             for (const each of charges) log.push({ key: each.key, at: clocks.monotonic, amount: each.amount });
             if (slot) running.push({ receipt: result.receipt, until: clocks.monotonic + deadline });
             expect(running.length).toBeLessThanOrEqual(3);
-            if (then === 'free' && slot) await process.free(running.pop()!.receipt);
-            if (then === 'end one' && running.length > 0) {
+            if (next === 'free' && slot) await process.free(running.pop()!.receipt);
+            if (next === 'end one' && running.length > 0) {
               const [ended] = running.splice(pick % running.length, 1);
               await processes[pick % processes.length]!.free(ended!.receipt);
             }

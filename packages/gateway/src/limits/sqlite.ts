@@ -224,14 +224,14 @@ export class SqliteCounters implements Counters {
   ): Promise<T> {
     const patience = this.#options.busyMs ?? BUSY_MS;
     for (let next = 1; ; next = Math.min(2 * next, LONGEST_PAUSE_MS)) {
-      let waited = 0;
       try {
         const file = this.#usable() ?? (await this.#open());
         const uptime = this.#options.machine.uptime();
-        waited = uptime - begun.uptime;
-        const done = this.#attempt(file, kind, { wall: begun.wall + Math.max(0, waited), uptime }, step);
+        const wall = begun.wall + Math.max(0, uptime - begun.uptime);
+        const done = this.#attempt(file, kind, { wall, uptime }, step);
         if (done !== undefined) return done.value;
       } catch (error) {
+        const waited = this.#options.machine.uptime() - begun.uptime;
         if (!isBusy(error) || waited > patience) throw this.#failed(error);
       }
       await pause(next);

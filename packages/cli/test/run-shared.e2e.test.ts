@@ -1,0 +1,159 @@
+// Several `gatehouse run` on one data folder: what they allow together, also when one of them is killed.
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Home } from './processes.ts';
+
+const SERVER = fileURLToPath(new URL('./recording-mcp.mjs', import.meta.url));
+const CALLERS = 32;
+
+interface Answer {
+  isError?: boolean;
+  content: { text: string }[];
+}
+
+/** A client of one `gatehouse run`, as an MCP client starts it. */
+class Run {
+  readonly #child: ReturnType<Home['spawn']>;
+  readonly #waiting = new Map<number, (answer: Answer | undefined) => void>();
+  readonly ended: Promise<number | null>;
+  stderr = '';
+  #id = 0;
+
+  constructor(home: Home, policy: string, executed: string) {
+    this.#child = home.spawn(['run', '--policy', policy, '--', process.execPath, SERVER, executed]);
+    this.#child.stderr.on('data', (chunk: Buffer) => {
+      this.stderr += chunk.toString('utf8');
+    });
+    this.#child.stdin.on('error', () => undefined);
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      const { id, result } = JSON.parse(line) as { id?: number; result?: Answer };
+      if (id === undefined) return;
+      this.#waiting.get(id)?.(result);
+      this.#waiting.delete(id);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#child.once('close', (code) => {
+        for (const answer of this.#waiting.values()) answer(undefined);
+        this.#waiting.clear();
+        resolve(code);
+      });
+    });
+  }
+
+  /** Undefined: an error, or the process died. */
+  #ask(method: string, params: object): Promise<Answer | undefined> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve(undefined);
+    this.#id += 1;
+    const id = this.#id;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params })}\n`);
+    });
+  }
+
+  async open(): Promise<this> {
+    const clientInfo = { name: 'e2e', version: '1' };
+    const opened = await this.#ask('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo });
+    expect(opened, this.stderr).toBeDefined();
+    return this;
+  }
+
+  /** `undefined`: not answered with a result. */
+  async call(tag: string): Promise<'done' | 'denied' | undefined> {
+    const answer = await this.#ask('tools/call', { name: 'get_it', arguments: { tag } });
+    if (answer === undefined) return undefined;
+    return answer.isError === true ? 'denied' : 'done';
+  }
+
+  kill(): Promise<number | null> {
+    this.#child.kill('SIGKILL');
+    return this.ended;
+  }
+
+  end(): Promise<number | null> {
+    this.#child.stdin.end();
+    return this.ended;
+  }
+}
+
+describe('several runs on one data folder', () => {
+  const homes: Home[] = [];
+  afterEach(async () => {
+    for (const home of homes.splice(0)) await home.close();
+  });
+
+  function ready(max: number) {
+    const home = new Home();
+    homes.push(home);
+    const policy = join(home.dir, 'policy.json');
+    const limits = [{ counter: 'shared', window: 'day', align: 'sliding', max }];
+    writeFileSync(policy, JSON.stringify({ version: '1', default: 'deny', tools: { get_it: { limits } } }));
+    const file = join(home.dir, 'executed.txt');
+    const start = () => new Run(home, policy, file).open();
+    const executed = (): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
+    return { home, start, executed, counters: join(home.data, 'run', 'counters.db') };
+  }
+
+  /** Each caller asks one call after the other. */
+  async function callers(run: Run, name: string, each: number): Promise<Record<string, number>> {
+    const said: Record<string, number> = { done: 0, denied: 0, undefined: 0 };
+    await Promise.all(
+      Array.from({ length: CALLERS }, async (_, caller) => {
+        for (let i = 0; i < each; i++) {
+          const answer = String(await run.call(`${name}-${caller}-${i}`));
+          said[answer] = (said[answer] ?? 0) + 1;
+        }
+      }),
+    );
+    return said;
+  }
+
+  it('[P4, GW-RUN-SHARED, LIM-PROCESSES] two of them with 64 callers let exactly max through, and the next run nothing', async () => {
+    const max = 101;
+    const { start, executed, counters } = ready(max);
+    const runs = await Promise.all([start(), start()]);
+    const [first, second] = await Promise.all(runs.map((run, i) => callers(run, `run${i}`, 4)));
+    expect(executed()).toHaveLength(max);
+    expect(new Set(executed()).size).toBe(max);
+    expect((first?.done ?? 0) + (second?.done ?? 0)).toBe(max);
+    expect((first?.denied ?? 0) + (second?.denied ?? 0)).toBe(2 * CALLERS * 4 - max);
+    // Neither process was idle while the other took it all.
+    expect(Math.min(first?.done ?? 0, second?.done ?? 0)).toBeGreaterThan(0);
+    if (process.platform !== 'win32') expect(statSync(counters).mode & 0o777).toBe(0o600);
+    for (const run of runs) expect(await run.end()).toBe(0);
+
+    const next = await start();
+    expect(await next.call('next')).toBe('denied');
+    await next.end();
+
+    // Without its counters it knows from the log what was used.
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${counters}${suffix}`, { force: true });
+    const rebuilt = await Promise.all([start(), start()]);
+    for (const run of rebuilt) expect(await run.call('rebuilt')).toBe('denied');
+    expect(executed()).toHaveLength(max);
+    for (const run of rebuilt) await run.end();
+  });
+
+  it('[P4, GW-RUN-SHARED, LIM-PROCESSES] one that is killed in the middle frees nothing that was used', async () => {
+    for (const [round, killAfter] of [20, 70].entries()) {
+      const max = 160;
+      const { start, executed } = ready(max);
+      const [doomed, other] = (await Promise.all([start(), start()])) as [Run, Run];
+      const calls = [callers(doomed, 'doomed', 4), callers(other, 'other', 4)];
+      await expect.poll(() => executed().length, { interval: 5, timeout: 20_000 }).toBeGreaterThan(killAfter);
+      await doomed.kill();
+      const [, said] = await Promise.all(calls);
+      // What it reserved and did not come to send stays counted: at most one call of each of its callers.
+      while ((await other.call(`rest ${round}`)) === 'done');
+      expect(executed().length).toBeLessThanOrEqual(max);
+      expect(executed().length).toBeGreaterThanOrEqual(max - CALLERS);
+      expect(said?.undefined).toBe(0);
+      const next = await start();
+      expect(await next.call('next')).toBe('denied');
+      await Promise.all([other.end(), next.end()]);
+    }
+  });
+});
