@@ -103,4 +103,36 @@ describe('counters after a restart', () => {
     expect(unreadable).toBe(3);
     expect([...states.values()].map((state) => state.units)).toEqual([[2]]);
   });
+
+  it('[POL-CONCURRENT, LIM-RESTART] names the calls that may still run, with their slots and deadlines', async () => {
+    const deadline = START + 600_000;
+    const slot = { key: 's', units: 1, slot: true };
+    const began = (id: string, limits: object[] = [slot], until = deadline) =>
+      JSON.stringify({
+        kind: 'intent',
+        time: new Date(START).toISOString(),
+        request_id: id,
+        decision: { outcome: 'allow', limits, deadline: new Date(until).toISOString() },
+      });
+    const lines = [
+      ...['open', 'answered', 'not sent', 'held'].map((id) => began(id)),
+      began('without slots', [{ key: 'w', units: 1, slice: 7 }]),
+      began('past', [slot], START),
+      began('two', [slot, { ...slot, key: 't' }]),
+      outcome('answered', 'allow'),
+      outcome('not sent', 'not_sent'),
+      JSON.stringify({
+        kind: 'outcome',
+        time: '',
+        request_id: 'held',
+        decision: { outcome: 'unknown' },
+        detail: { slots: 'held' },
+      }),
+    ];
+    expect((await recoverCounters(each(lines), START)).openCalls).toEqual([
+      { id: 'open', deadline, keys: ['s'] },
+      { id: 'held', deadline, keys: ['s'] },
+      { id: 'two', deadline, keys: ['s', 't'] },
+    ]);
+  });
 });

@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import type { LimitCharge } from '@gatehouse/policy';
+import type { LimitCharge, WindowState } from '@gatehouse/policy';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CountersUnavailableError, Receipt } from './counters.ts';
@@ -128,7 +128,8 @@ describe('counters in a SQLite file', () => {
     expect(await passes(first, windowCharge('b', 9, { amount: 4 }))).toBe(true);
     first.close();
     const slice = Math.floor(START / 1000);
-    const states = new Map(['a', 'b'].map((key) => [key, { time: START, slices: [slice], units: [3] }] as const));
+    const counted = (): WindowState => ({ time: START, slices: [slice], units: [3] });
+    const states = new Map(['a', 'b'].map((key) => [key, counted()]));
     const second = open({
       machine: { boot: 'boot-2', uptime: () => clocks.monotonic },
       recover: async () => ({ states, openCalls: [] }),
