@@ -10,8 +10,8 @@ const SERVER = fileURLToPath(new URL('./recording-mcp.mjs', import.meta.url));
 const CALLERS = 32;
 
 interface Answer {
-  isError?: boolean;
-  content: { text: string }[];
+  result?: { isError?: boolean };
+  error?: { message: string };
 }
 
 /** A client of one `gatehouse run`, as an MCP client starts it. */
@@ -22,16 +22,16 @@ class Run {
   stderr = '';
   #id = 0;
 
-  constructor(home: Home, policy: string, executed: string) {
-    this.#child = home.spawn(['run', '--policy', policy, '--', process.execPath, SERVER, executed]);
+  constructor(home: Home, policy: string, server: readonly string[]) {
+    this.#child = home.spawn(['run', '--policy', policy, '--', process.execPath, SERVER, ...server]);
     this.#child.stderr.on('data', (chunk: Buffer) => {
       this.stderr += chunk.toString('utf8');
     });
     this.#child.stdin.on('error', () => undefined);
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
-      const { id, result } = JSON.parse(line) as { id?: number; result?: Answer };
+      const { id, ...answer } = JSON.parse(line) as Answer & { id?: number };
       if (id === undefined) return;
-      this.#waiting.get(id)?.(result);
+      this.#waiting.get(id)?.(answer);
       this.#waiting.delete(id);
     });
     this.ended = new Promise((resolve) => {
@@ -43,7 +43,7 @@ class Run {
     });
   }
 
-  /** Undefined: an error, or the process died. */
+  /** Undefined: the process died. */
   #ask(method: string, params: object): Promise<Answer | undefined> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve(undefined);
     this.#id += 1;
@@ -57,15 +57,15 @@ class Run {
   async open(): Promise<this> {
     const clientInfo = { name: 'e2e', version: '1' };
     const opened = await this.#ask('initialize', { protocolVersion: '2025-06-18', capabilities: {}, clientInfo });
-    expect(opened, this.stderr).toBeDefined();
+    expect(opened?.result, this.stderr).toBeDefined();
     return this;
   }
 
-  /** `undefined`: not answered with a result. */
-  async call(tag: string): Promise<'done' | 'denied' | undefined> {
+  /** @returns `done`, `denied`, the message of an error, or `dead` */
+  async call(tag: string): Promise<string> {
     const answer = await this.#ask('tools/call', { name: 'get_it', arguments: { tag } });
-    if (answer === undefined) return undefined;
-    return answer.isError === true ? 'denied' : 'done';
+    if (answer?.result === undefined) return answer?.error?.message ?? 'dead';
+    return answer.result.isError === true ? 'denied' : 'done';
   }
 
   kill(): Promise<number | null> {
@@ -85,25 +85,29 @@ describe('several runs on one data folder', () => {
     for (const home of homes.splice(0)) await home.close();
   });
 
-  function ready(max: number) {
+  const daily = (max: number): object => ({ counter: 'shared', window: 'day', align: 'sliding', max });
+
+  /** @param takes milliseconds of a call */
+  function ready(limit: object, takes?: number) {
     const home = new Home();
     homes.push(home);
     const policy = join(home.dir, 'policy.json');
-    const limits = [{ counter: 'shared', window: 'day', align: 'sliding', max }];
+    const limits = [limit];
     writeFileSync(policy, JSON.stringify({ version: '1', default: 'deny', tools: { get_it: { limits } } }));
     const file = join(home.dir, 'executed.txt');
-    const start = () => new Run(home, policy, file).open();
+    const server = takes === undefined ? [file] : [file, String(takes)];
+    const start = () => new Run(home, policy, server).open();
     const executed = (): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []);
     return { home, start, executed, counters: join(home.data, 'run', 'counters.db') };
   }
 
   /** Each caller asks one call after the other. */
   async function callers(run: Run, name: string, each: number): Promise<Record<string, number>> {
-    const said: Record<string, number> = { done: 0, denied: 0, undefined: 0 };
+    const said: Record<string, number> = { done: 0, denied: 0 };
     await Promise.all(
       Array.from({ length: CALLERS }, async (_, caller) => {
         for (let i = 0; i < each; i++) {
-          const answer = String(await run.call(`${name}-${caller}-${i}`));
+          const answer = await run.call(`${name}-${caller}-${i}`);
           said[answer] = (said[answer] ?? 0) + 1;
         }
       }),
@@ -113,7 +117,7 @@ describe('several runs on one data folder', () => {
 
   it('[P4, GW-RUN-SHARED, LIM-PROCESSES] two of them with 64 callers let exactly max through, and the next run nothing', async () => {
     const max = 101;
-    const { start, executed, counters } = ready(max);
+    const { start, executed, counters } = ready(daily(max));
     const runs = await Promise.all([start(), start()]);
     const [first, second] = await Promise.all(runs.map((run, i) => callers(run, `run${i}`, 4)));
     expect(executed()).toHaveLength(max);
@@ -140,7 +144,7 @@ describe('several runs on one data folder', () => {
   it('[P4, GW-RUN-SHARED, LIM-PROCESSES] one that is killed in the middle frees nothing that was used', async () => {
     for (const [round, killAfter] of [20, 70].entries()) {
       const max = 160;
-      const { start, executed } = ready(max);
+      const { start, executed } = ready(daily(max));
       const [doomed, other] = (await Promise.all([start(), start()])) as [Run, Run];
       const calls = [callers(doomed, 'doomed', 4), callers(other, 'other', 4)];
       await expect.poll(() => executed().length, { interval: 5, timeout: 20_000 }).toBeGreaterThan(killAfter);
@@ -150,10 +154,49 @@ describe('several runs on one data folder', () => {
       while ((await other.call(`rest ${round}`)) === 'done');
       expect(executed().length).toBeLessThanOrEqual(max);
       expect(executed().length).toBeGreaterThanOrEqual(max - CALLERS);
-      expect(said?.undefined).toBe(0);
+      expect(Object.keys(said ?? {})).toEqual(['done', 'denied']);
       const next = await start();
       expect(await next.call('next')).toBe('denied');
       await Promise.all([other.end(), next.end()]);
     }
+  });
+
+  it('[GW-RUN-SHARED, POL-CONCURRENT] never more calls under way than allowed, in both of them together', async () => {
+    const { start, executed } = ready({ concurrent: 4 }, 10);
+    const runs = await Promise.all([start(), start()]);
+    const said = await Promise.all(runs.map((run, i) => callers(run, `run${i}`, 3)));
+    let running = 0;
+    let most = 0;
+    for (const line of executed()) {
+      running += line.startsWith('end ') ? -1 : 1;
+      most = Math.max(most, running);
+    }
+    expect([most, running]).toEqual([4, 0]);
+    for (const { done, denied } of said) expect((done ?? 0) + (denied ?? 0)).toBe(3 * CALLERS);
+    // All slots came back.
+    const four = await Promise.all([0, 1, 2, 3].map((i) => (runs[i % 2] as Run).call(`last ${i}`)));
+    expect(four).toEqual(['done', 'done', 'done', 'done']);
+    for (const run of runs) await run.end();
+  });
+
+  it('[LIM-UNAVAILABLE] counters that are damaged deny what has a limit, and say where and what to do', async () => {
+    const { start, executed, counters } = ready(daily(5));
+    const first = await start();
+    expect(await first.call('one')).toBe('done');
+    await first.end();
+    rmSync(`${counters}-wal`, { force: true });
+    writeFileSync(counters, 'x'.repeat(10_000));
+    const run = await start();
+    expect(await run.call('two')).toMatch(
+      /^The limits of this call cannot be counted \(the counters are damaged\), so the call was not made\./,
+    );
+    expect(run.stderr).toContain(`Calls with a limit are denied. The counters in ${counters} are damaged`);
+    await run.end();
+    rmSync(counters);
+    const repaired = await start();
+    for (let i = 0; i < 4; i++) expect(await repaired.call(`more ${i}`)).toBe('done');
+    expect(await repaired.call('over')).toBe('denied');
+    expect(executed()).toHaveLength(5);
+    await repaired.end();
   });
 });

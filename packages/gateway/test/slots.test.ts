@@ -17,6 +17,14 @@ const denied = ({ message }: Answer): boolean => message?.result?.isError === tr
 const done = (id: string): string => `{"jsonrpc":"2.0","id":${id},"result":{"content":[]}}`;
 const DEADLINE_MS = 600_000;
 
+interface LoggedCall {
+  kind: string;
+  tool?: string;
+  decision: { limits?: unknown; deadline?: string };
+  result?: { status?: number };
+  detail?: unknown;
+}
+
 /** Makes a call; what is returned ends the client's connection. */
 function callAndLeave(client: RawClient): () => Promise<unknown> {
   const leaving = new AbortController();
@@ -62,9 +70,9 @@ describe('calls under way', () => {
     return client;
   }
 
-  async function records(): Promise<Record<string, any>[]> {
-    const found: Record<string, any>[] = [];
-    for await (const line of harness.gateway.audit.exportLines({})) found.push(JSON.parse(line) as Record<string, any>);
+  async function records(): Promise<LoggedCall[]> {
+    const found: LoggedCall[] = [];
+    for await (const line of harness.gateway.audit.exportLines({})) found.push(JSON.parse(line) as LoggedCall);
     return found;
   }
 
