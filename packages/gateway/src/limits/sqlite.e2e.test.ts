@@ -68,7 +68,7 @@ describe('processes that count in one file', () => {
     expect(await after.look([windowCharge('a', max, hour)], Date.now())).toMatchObject({ ok: false, used: max });
     expect(await after.look([windowCharge('b', 2 * max, hour)], Date.now())).toMatchObject({ used: 2 * max });
     expect(await after.look([slotCharge('s', 1)], Date.now())).toMatchObject({ ok: false });
-    after.close();
+    await after.close();
     folder.remove();
   });
 });

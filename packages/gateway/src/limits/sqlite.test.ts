@@ -14,9 +14,9 @@ const RUNS = Number(process.env.FC_RUNS ?? 1);
 const NOTHING = { states: new Map(), openCalls: [] };
 
 describe('counters in a SQLite file', () => {
-  const ends: (() => void)[] = [];
-  afterEach(() => {
-    for (const end of ends.splice(0).reverse()) end();
+  const ends: (() => void | Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const end of ends.splice(0).reverse()) await end();
   });
 
   function ready() {
@@ -56,7 +56,7 @@ describe('counters in a SQLite file', () => {
     const charges = [windowCharge('a', 3), slotCharge('s', 1)];
     const first = open();
     expect(await passes(first, ...charges)).toBe(true);
-    first.close();
+    await first.close();
     if (process.platform !== 'win32') {
       expect(statSync(path).mode & 0o777).toBe(0o600);
     }
@@ -74,11 +74,11 @@ describe('counters in a SQLite file', () => {
     const one = windowCharge('a', 1);
     const first = open();
     expect(await passes(first, one)).toBe(true);
-    first.close();
+    await first.close();
     clocks.wall += 86_400_000;
     const second = open();
     expect(await passes(second, one)).toBe(false);
-    second.close();
+    await second.close();
     clocks.wall -= 2 * 86_400_000;
     clocks.pass(61_000);
     expect(await passes(open(), one)).toBe(true);
@@ -126,7 +126,7 @@ describe('counters in a SQLite file', () => {
     const first = open();
     expect(await passes(first, windowCharge('a', 9, { amount: 2 }))).toBe(true);
     expect(await passes(first, windowCharge('b', 9, { amount: 4 }))).toBe(true);
-    first.close();
+    await first.close();
     const slice = Math.floor(START / 1000);
     const counted = (): WindowState => ({ time: START, slices: [slice], units: [3] });
     const states = new Map(['a', 'b'].map((key) => [key, counted()]));
@@ -176,7 +176,7 @@ describe('counters in a SQLite file', () => {
     ]);
     rmSync(path);
     expect(await passes(counters, windowCharge('a', 1))).toBe(true);
-    counters.close();
+    await counters.close();
     const db = new DatabaseSync(path);
     db.exec(`UPDATE windows SET state = '{"time":1,"slices":[1],"units":[]}'`);
     db.close();
@@ -196,6 +196,14 @@ describe('counters in a SQLite file', () => {
     const waiting = passes(counters, windowCharge('a', 9));
     other.exec('ROLLBACK');
     expect(await waiting).toBe(true);
+    other.exec('BEGIN IMMEDIATE');
+    // Who closes them lets those who wait have their turn.
+    const last = open();
+    const queued = passes(last, windowCharge('a', 9));
+    const closed = last.close();
+    other.exec('ROLLBACK');
+    expect(await queued).toBe(true);
+    await closed;
     other.exec('BEGIN EXCLUSIVE');
     expect(await reason(open({ machine, busyMs: 20 }))).toBe('another process holds the counters');
     other.close();
@@ -232,7 +240,7 @@ describe('counters in a SQLite file', () => {
     const { open, passes, path, reason } = ready();
     const counters = open();
     expect(await passes(counters, windowCharge('a', 9))).toBe(true);
-    counters.close();
+    await counters.close();
     expect(await reason(counters)).toBe('the gateway is ending');
     const db = new DatabaseSync(path);
     db.exec('PRAGMA user_version = 99');
@@ -269,7 +277,7 @@ describe('counters in a SQLite file', () => {
           const result = await sqlite.reserve(charges, clocks.wall, call);
           expect(result).toEqual(expected);
           if (next === 'end') {
-            sqlite.close();
+            await sqlite.close();
             sqlite = open();
           }
           if (!result.ok || !expected.ok) continue;
@@ -282,7 +290,7 @@ describe('counters in a SQLite file', () => {
             memory.free(both[1]);
           }
         }
-        sqlite.close();
+        await sqlite.close();
       }),
       { numRuns: 40 * RUNS },
     );

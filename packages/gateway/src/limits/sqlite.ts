@@ -74,6 +74,8 @@ export class SqliteCounters implements Counters {
   #file: CounterFile | undefined;
   #opening: Promise<CounterFile> | undefined;
   #closed = false;
+  /** What waits for its turn. */
+  readonly #waiting = new Set<Promise<unknown>>();
   /** The cause that was reported last. */
   #reported = '';
   #rowsHeld = 0;
@@ -138,7 +140,9 @@ export class SqliteCounters implements Counters {
     };
   }
 
-  close(): void {
+  /** What waits for its turn still gets it: the end of a call frees its slots. */
+  async close(): Promise<void> {
+    while (this.#waiting.size > 0) await Promise.allSettled(this.#waiting);
     this.#closed = true;
     this.#abandon();
   }
@@ -214,7 +218,11 @@ export class SqliteCounters implements Counters {
     } catch (error) {
       if (!isBusy(error)) throw this.#failed(error);
     }
-    return this.#waitTurn(kind, { wall: now, uptime: begun }, step);
+    const turn = this.#waitTurn(kind, { wall: now, uptime: begun }, step);
+    this.#waiting.add(turn);
+    const over = (): void => void this.#waiting.delete(turn);
+    turn.then(over, over);
+    return turn;
   }
 
   async #waitTurn<T>(

@@ -78,7 +78,7 @@ export function sqliteCounters(maxCounters?: number, changes: Partial<SqliteCoun
     clocks,
     processes,
     async close() {
-      for (const each of processes) each.close();
+      for (const each of processes) await each.close();
       folder.remove();
     },
   };
