@@ -7,12 +7,12 @@ import {
   chargeWindow,
   emptyWindow,
   type LimitCharge,
-  lookWindow,
   releaseWindow,
   type SlotCharge,
   type WindowState,
 } from '@gatehouse/policy';
 import { CounterFile, type Epoch, explainFailure, isBusy } from './counter-file.ts';
+import { endOf, firstDenial, freeSlots, larger } from './counter-steps.ts';
 import {
   type CallUnderWay,
   type CounterStats,
@@ -25,7 +25,6 @@ import {
   type ReserveResult,
 } from './counters.ts';
 import type { RecoveredCounters } from './recover.ts';
-import { SLOT_RETRY_MS } from './slots.ts';
 import { advance, type Clocks, type Machine, resume, startedAnew } from './store-time.ts';
 
 export interface SqliteCountersOptions {
@@ -53,8 +52,6 @@ const SWEEP = 4;
 const LONGEST_WINDOW_MS = 400 * 86_400_000;
 const BUSY_MS = 5_000;
 const LONGEST_PAUSE_MS = 20;
-
-type Denial = Extract<ReserveResult, { ok: false }>;
 
 interface Step<T> {
   readonly value: T;
@@ -365,53 +362,4 @@ export class SqliteCounters implements Counters {
     }
     return explained;
   }
-}
-
-/** The first limit, in the order of the document, that denies. `states` gets what was read. */
-function firstDenial(
-  file: CounterFile,
-  epoch: Epoch,
-  charges: readonly LimitCharge[],
-  states: Map<string, WindowState>,
-): Denial | undefined {
-  let first: Omit<Denial, 'ok' | 'retryAfterMs'> | undefined;
-  let retryAfterMs = 0;
-  for (const charge of charges) {
-    if (charge.kind === 'slot') {
-      const { used, first: ends } = file.readSlots(charge.key, epoch.sliding);
-      if (used < charge.max) continue;
-      const freeWithinMs = Math.max(1, ends - epoch.sliding);
-      first ??= { charge, used, freeWithinMs };
-      retryAfterMs = Math.max(retryAfterMs, Math.min(SLOT_RETRY_MS, freeWithinMs));
-      continue;
-    }
-    const state = states.get(charge.key) ?? file.readWindow(charge.key) ?? emptyWindow();
-    states.set(charge.key, state);
-    const look = lookWindow(charge, state, charge.align === 'sliding' ? epoch.sliding : epoch.calendar);
-    if (look.free) continue;
-    first ??= { charge, used: look.used };
-    retryAfterMs = Math.max(retryAfterMs, look.retryAfterMs);
-  }
-  return first === undefined ? undefined : { ok: false, ...first, retryAfterMs };
-}
-
-function freeSlots(file: CounterFile, epoch: Epoch, { slots }: Receipt): void {
-  // An id that holds nothing any more frees nothing, so that a second time does no harm.
-  for (const { key } of slots?.charges ?? []) epoch.rowsHeld -= file.deleteSlot(key, slots?.id ?? '');
-}
-
-/** When the counter counts nothing any more: the wait of a call that needs all of it. */
-function endOf(charge: Parameters<typeof lookWindow>[0], state: WindowState, time: number): number {
-  return Math.ceil(time + lookWindow({ ...charge, amount: charge.max }, state, time).retryAfterMs);
-}
-
-function larger(a: WindowState, b: WindowState): WindowState {
-  const units = new Map<number, number>();
-  for (const state of [a, b]) {
-    state.slices.forEach((slice, i) => {
-      units.set(slice, Math.max(units.get(slice) ?? 0, state.units[i] ?? 0));
-    });
-  }
-  const slices = [...units.keys()].sort((x, y) => x - y);
-  return { time: Math.max(a.time, b.time), slices, units: slices.map((slice) => units.get(slice) ?? 0) };
 }

@@ -1,8 +1,8 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
-import { type Decision, type LimitCharge, limitDenial } from '@gatehouse/policy';
+import { type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
-import { CountersUnavailableError, type Receipt, type ReserveResult } from '../limits/counters.ts';
+import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { SESSION_LANE } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, unknownTool } from './answers.ts';
@@ -14,6 +14,7 @@ import {
   type Inbound,
   isGatehouse,
   releaseReservation,
+  reserveLimits,
   transportOf,
 } from './gate.ts';
 import {
@@ -141,7 +142,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   let receipt: Receipt | undefined;
   const deadline = now + gate.limits.callDeadline;
   if (judgement.decision.charges.length > 0) {
-    const result = await reserve(call, judgement.decision.charges, now, deadline);
+    const result = await reserveLimits(gate, judgement.decision.charges, now, { id: call.requestId, deadline });
     if ('unavailable' in result) {
       const message = `The limits of this call cannot be counted${result.unavailable}, so the call was not made. Try again later.`;
       await recordRefusal(gate, inbound, call.requestId, '(limits unavailable)', message, methodOf(call.message));
@@ -190,21 +191,6 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   } catch (error) {
     // The intent stands in the log: the relay gives it its outcome, and the reservation back if nothing was sent.
     relay.fault(error);
-  }
-}
-
-/** `unavailable`: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
-async function reserve(
-  { gate, requestId: id }: CallState,
-  charges: readonly LimitCharge[],
-  now: number,
-  deadline: number,
-): Promise<ReserveResult | { unavailable: string }> {
-  try {
-    return await gate.counters.reserve(charges, now, { id, deadline });
-  } catch (error) {
-    gate.metrics.fault(error);
-    return { unavailable: error instanceof CountersUnavailableError ? ` (${error.reason})` : '' };
   }
 }
 

@@ -1,7 +1,14 @@
 // What the choke point works with. Made once by gateway.ts; nothing in it changes while a call runs but what says so.
+import type { LimitCharge } from '@gatehouse/policy';
 import type { AuditLog, Durability } from '../audit/log.ts';
 import { GatehouseError } from '../errors.ts';
-import type { Counters, Receipt } from '../limits/counters.ts';
+import {
+  type CallUnderWay,
+  type Counters,
+  CountersUnavailableError,
+  type Receipt,
+  type ReserveResult,
+} from '../limits/counters.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
 import type { IntakeReport, ObservedTool } from '../services.ts';
@@ -93,6 +100,24 @@ export function durabilityOf(gate: Gate, read: boolean): Durability {
   if (gate.durability === 'fsync') return 'power';
   if (gate.durability === 'commit') return 'process';
   return read ? 'process' : 'power';
+}
+
+/**
+ * Reserves all limits of a call, or none. `unavailable`: the counters do not work, so that nothing with a limit may pass
+ * (spec: gateway §9); the reason, where there is one to tell.
+ */
+export async function reserveLimits(
+  gate: Gate,
+  charges: readonly LimitCharge[],
+  now: number,
+  call: CallUnderWay,
+): Promise<ReserveResult | { unavailable: string }> {
+  try {
+    return await gate.counters.reserve(charges, now, call);
+  } catch (error) {
+    gate.metrics.fault(error);
+    return { unavailable: error instanceof CountersUnavailableError ? ` (${error.reason})` : '' };
+  }
 }
 
 /** Gives a reservation back; a counter store that fails here keeps the units, which errs on the safe side. */
