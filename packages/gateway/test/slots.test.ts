@@ -25,17 +25,26 @@ interface LoggedCall {
   detail?: unknown;
 }
 
+const MODERN = {
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientCapabilities': {},
+};
+
 /** Makes a call; what is returned ends the client's connection. */
-function callAndLeave(client: RawClient): () => Promise<unknown> {
+function callAndLeave(client: RawClient, modern = false): () => Promise<unknown> {
+  const params = { name: 'get_a', arguments: {}, ...(modern ? { _meta: MODERN } : {}) };
+  const era: Record<string, string> = modern
+    ? { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'get_a' }
+    : { 'mcp-session-id': client.session ?? '' };
   const leaving = new AbortController();
   const left = fetch(client.url, {
     method: 'POST',
-    body: JSON.stringify({ jsonrpc: '2.0', id: 'x', method: 'tools/call', params: { name: 'get_a' } }),
+    body: JSON.stringify({ jsonrpc: '2.0', id: 'x', method: 'tools/call', params }),
     headers: {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
       authorization: `Bearer ${client.token}`,
-      'mcp-session-id': client.session ?? '',
+      ...era,
     },
     signal: leaving.signal,
   }).catch(() => undefined);
@@ -191,6 +200,21 @@ describe('calls under way', () => {
     for (const [response, id] of held) json(response, done(id));
     answerWith(upstream, 'tools/call', (response, id) => json(response, done(id)));
     await expect.poll(async () => denied(await client.call('get_a'))).toBe(false);
+  });
+
+  it('[POL-CONCURRENT] a client of the stateless revision cancels by leaving, and frees nothing by it either', async () => {
+    const client = await clientWith(1);
+    answerWith(upstream, 'tools/call', () => undefined);
+    const leave = callAndLeave(client, true);
+    await expect.poll(() => upstream.calls().length).toBe(1);
+    await leave();
+    delete upstream.options.intercept;
+    const outcome = async () => (await records()).findLast(({ kind }) => kind === 'outcome');
+    await expect.poll(async () => (await outcome())?.detail).toEqual({ slots: 'held' });
+    now += DEADLINE_MS - 1;
+    expect(denied(await client.call('get_a'))).toBe(true);
+    now += 1;
+    expect(denied(await client.call('get_a'))).toBe(false);
   });
 
   it('[POL-CONCURRENT, LIM-RELEASE] what was never sent frees its slot', async () => {

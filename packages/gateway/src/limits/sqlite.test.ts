@@ -158,9 +158,12 @@ describe('counters in a SQLite file', () => {
     let states = new Map();
     const counters = open({ recover: async () => ({ states, openCalls: [] }) });
     expect(await passes(counters, windowCharge('a', 1))).toBe(true);
-    states = new Map([['a', { time: START, slices: [slice], units: [1] }]]);
+    const used = () => ({ time: START, slices: [slice], units: [1] });
+    // Another process counted in the new file meanwhile.
+    states = new Map(['a', 'elsewhere'].map((key) => [key, used()]));
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
     expect(await passes(counters, windowCharge('a', 1))).toBe(false);
+    expect(await passes(counters, windowCharge('elsewhere', 1))).toBe(false);
     expect(await passes(counters, windowCharge('b', 1))).toBe(true);
   });
 
