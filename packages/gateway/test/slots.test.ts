@@ -91,15 +91,18 @@ describe('calls under way', () => {
     const before = harness.gateway.gate.counters.stats().counters;
     let running = 0;
     let most = 0;
+    const waiting: (() => void)[] = [];
     answerWith(upstream, 'tools/call', (response, id) => {
       running += 1;
       most = Math.max(most, running);
-      setTimeout(() => {
+      waiting.push(() => {
         running -= 1;
         // Every seventh ends in an error of the server, which is an answer too.
         if (upstream.calls().length % 7 === 0) json(response, '<html>', 500, { 'content-type': 'text/html' });
         else json(response, done(id));
-      }, 2);
+      });
+      // The first are held until as many as may be are under way.
+      if (most === limit) setTimeout(() => waiting.splice(0).map((end) => end()), 2);
     });
     let refused = 0;
     await Promise.all(
