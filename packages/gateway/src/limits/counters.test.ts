@@ -191,6 +191,15 @@ describe.each(KINDS)('counters in %s', (_, make) => {
     expect(await callers.passes(windowCharge('one too many', 1))).toBe(true);
   });
 
+  it('[LIM-MEMORY] make room of slots that ended by themselves', async () => {
+    const { callers, pass } = ready(10);
+    for (let i = 0; i < 10; i++) await callers.passes(slotCharge(`s${i}`, 1));
+    await expect(callers.reserve(slotCharge('one too many', 1))).rejects.toThrow(/10 limit counters/);
+    pass(600_000);
+    for (let i = 0; i < 10; i++) expect(await callers.passes(slotCharge(`t${i}`, 1))).toBe(true);
+    await expect(callers.reserve(windowCharge('one too many', 1))).rejects.toThrow(/10 limit counters/);
+  });
+
   it('[P4, LIM-PROCESSES] never pass max, whatever comes when and where, against a log of its own', async () => {
     const step = fc.record({
       wait: fc.oneof(fc.nat(3), fc.nat(2000), fc.nat(90_000)),

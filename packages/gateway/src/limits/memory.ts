@@ -195,6 +195,7 @@ export class MemoryCounters implements Counters {
     const fresh = new Set(charges.map((charge) => charge.key).filter((key) => !this.#entries.has(key))).size;
     if (fresh === 0 || this.#entries.size + this.#slots.size + fresh <= this.#maxCounters) return;
     // Dropping a counter that still counts would let calls pass above `max`; refusing never does.
+    this.#slots.sweepAll(times.sliding);
     for (const [key, entry] of this.#entries) {
       if (isIdle(entry.charge, entry.state, timeOf(entry.charge, times))) this.#entries.delete(key);
     }

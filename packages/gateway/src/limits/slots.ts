@@ -78,6 +78,12 @@ export class Slots {
     }
   }
 
+  /** Drops all that ended by itself. */
+  sweepAll(now: number): void {
+    this.#sweeper = undefined;
+    this.sweep(now, Number.POSITIVE_INFINITY);
+  }
+
   #hold(key: string, id: string, until: number): void {
     let held = this.#held.get(key);
     if (held === undefined) {
