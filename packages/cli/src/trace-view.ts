@@ -32,8 +32,10 @@ export function showTrace(out: Output, trace: Trace): void {
 export function showDecision(out: Output, decision: Decision): void {
   if (decision.outcome === 'allow') {
     out.line(out.style('green', 'allow'));
-    for (const { counter, amount, max, windowSeconds, unit, scope } of decision.charges) {
-      out.text(`  would take ${amount} of ${max} from ${counter} per ${unit ?? `${windowSeconds} s`} and ${scope}`);
+    for (const charge of decision.charges) {
+      const { counter, amount, max, scope } = charge;
+      const span = charge.kind === 'slot' ? 'at once' : `per ${charge.unit ?? `${charge.windowSeconds} s`}`;
+      out.text(`  would take ${amount} of ${max} from ${counter} ${span} and ${scope}`);
     }
     for (const warning of decision.warnings) out.text(`  warning: ${warning}`);
     return;

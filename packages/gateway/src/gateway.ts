@@ -14,8 +14,9 @@ import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
 import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
+import type { Counters, CountersUnavailableError } from './limits/counters.ts';
 import { MemoryCounters } from './limits/memory.ts';
-import { openDurableLimits } from './limits/open.ts';
+import { openDurableLimits, openSharedLimits } from './limits/open.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
@@ -51,6 +52,15 @@ export interface OpenOptions {
   auditDir?: string;
   /** File operations of the log, for fault tests. */
   auditFiles?: Partial<SegmentFiles>;
+  /**
+   * A file of counters that several processes share; its log is theirs too. Default: counters in memory, rebuilt from the
+   * log, for the one process that uses the data folder.
+   */
+  sharedCounters?: {
+    path: string;
+    /** Told once for each cause why calls with a limit are denied. */
+    onUnavailable: (error: CountersUnavailableError) => void;
+  };
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
 }
@@ -99,7 +109,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   const report: UpkeepLog = (level, detail, message) => logger[level](detail, message);
   const heads = openHeadExport(settings.audit.heads, { clock, userAgent: USER_AGENT, log: report });
   const monotonic = options.monotonic ?? (() => performance.now());
-  // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
+  // A log of its own place belongs to many short runs; their counters, where they have any, are in a file that they share.
   const ownLog = options.auditDir !== undefined;
   const log: AuditLogOptions = {
     dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
@@ -113,7 +123,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     onHead: (head) => heads.push(head),
     ...(options.auditFiles === undefined ? {} : { fs: options.auditFiles }),
   };
-  let counters = new MemoryCounters({ monotonic });
+  let counters: Counters = new MemoryCounters({ monotonic });
   const { services, audit, instanceId } = await openControlPlane({
     dataDir,
     keys,
@@ -131,6 +141,9 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     await heads.close();
     throw error;
   });
+  if (options.sharedCounters !== undefined) {
+    counters = await openSharedLimits({ ...options.sharedCounters, logDir: log.dir, clock, logger });
+  }
   const retention = openRetention(audit, { age: settings.audit.retention, clock, shared: ownLog, log: report });
   return assemble({
     settings,
@@ -152,7 +165,7 @@ interface Parts {
   settings: Settings;
   clock: () => number;
   monotonic: () => number;
-  counters: MemoryCounters;
+  counters: Counters;
   logger: Logger;
   keys: SecretKeys;
   startedAt: string;
@@ -296,6 +309,7 @@ function assemble({
         await listener.close();
         await upstreams.close();
         gate.denials.close();
+        await counters.close?.();
         await upkeep.retention.close();
         try {
           await audit.close();

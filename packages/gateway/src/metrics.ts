@@ -83,7 +83,7 @@ export class Metrics {
     });
     new Gauge({
       name: 'gatehouse_counters',
-      help: 'Limit counters in memory.',
+      help: 'Limit counters and slots of calls under way.',
       registers,
       collect() {
         this.set(counters.stats().counters);

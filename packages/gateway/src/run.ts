@@ -49,13 +49,17 @@ const READ_ONLY_POLICY = {
 };
 
 const ACTOR: Actor = { kind: 'gatehouse', id: 'run' };
-const SLUG = 'local';
 const POLICY = 'run';
 
 /** @returns the exit code */
 export async function runStdio(options: RunOptions): Promise<number> {
   const home = join(options.settings.data, 'run');
-  const pins = new Pins(join(home, 'pins'), options);
+  const command = digestOf(options);
+  const pins = new Pins(join(home, 'pins'), command);
+  const user = options.env.USER || 'local';
+  // To the counters and in the log, each run of one command is the same server, identity and grant.
+  const slug = `local-${command.slice(0, 8)}`;
+  const ids = { grant: `grt_${command.slice(0, 20)}`, identity: `idn_${sha256(user).slice(0, 20)}` };
   // What `serve` keeps in a store is the policy file and the pins here; the store of one run is of that run alone.
   const scratch = mkdtempSync(join(tmpdir(), 'gatehouse-run-'));
   const gateway = await openGateway(
@@ -63,6 +67,10 @@ export async function runStdio(options: RunOptions): Promise<number> {
     {
       env: options.env,
       auditDir: join(home, AUDIT_FOLDER),
+      sharedCounters: {
+        path: join(home, 'counters.db'),
+        onUnavailable: ({ message }) => options.say(`Calls with a limit are denied. ${message}`),
+      },
       onIntake: (_slug, report) => sayDenied(options, report),
     },
   );
@@ -71,7 +79,7 @@ export async function runStdio(options: RunOptions): Promise<number> {
     const { services } = gateway;
     await services.servers.create(
       {
-        slug: SLUG,
+        slug,
         transport: {
           kind: 'stdio',
           command: options.command,
@@ -87,13 +95,14 @@ export async function runStdio(options: RunOptions): Promise<number> {
       },
       ACTOR,
     );
-    await acceptDefinitions(gateway, pins, options);
-    await services.policies.put(SLUG, POLICY, readPolicy(options.policyFile), undefined, ACTOR);
+    await acceptDefinitions(gateway, slug, pins, options);
+    await services.policies.put(slug, POLICY, readPolicy(options.policyFile), undefined, ACTOR);
     const { grant } = await services.grants.create(
-      { server: SLUG, identity: options.env.USER || 'local', policy: POLICY, label: 'run', token: false },
+      { server: slug, identity: user, policy: POLICY, label: 'run', token: false, ids },
       ACTOR,
     );
-    const stopWatching = options.watch && options.policyFile !== undefined ? watchPolicy(options, services) : undefined;
+    const stopWatching =
+      options.watch && options.policyFile !== undefined ? watchPolicy(options, slug, services) : undefined;
     await converse(gateway, grant.id, options);
     stopWatching?.();
     return 0;
@@ -106,22 +115,22 @@ export async function runStdio(options: RunOptions): Promise<number> {
 type Gateway = Awaited<ReturnType<typeof openGateway>>;
 
 /** The first start accepts what it finds and says what that was; later ones compare with that, or accept anew if told so. */
-async function acceptDefinitions(gateway: Gateway, pins: Pins, options: RunOptions): Promise<void> {
+async function acceptDefinitions(gateway: Gateway, slug: string, pins: Pins, options: RunOptions): Promise<void> {
   const { definitions } = gateway.services;
   const known = pins.read();
   if (known !== undefined) {
-    await definitions.intake(SLUG, known, { complete: true, accept: true, actor: ACTOR });
+    await definitions.intake(slug, known, { complete: true, accept: true, actor: ACTOR });
     if (options.accept !== true) return;
   }
-  const observed = await gateway.readTools(SLUG);
-  const report = await definitions.intake(SLUG, observed, {
+  const observed = await gateway.readTools(slug);
+  const report = await definitions.intake(slug, observed, {
     complete: true,
     accept: known === undefined,
     actor: ACTOR,
   });
-  if (known !== undefined) await definitions.accept(SLUG, 'all', ACTOR);
+  if (known !== undefined) await definitions.accept(slug, 'all', ACTOR);
   pins.write(observed);
-  const accepted = definitions.list(SLUG).filter((definition) => definition.state === 'accepted');
+  const accepted = definitions.list(slug).filter((definition) => definition.state === 'accepted');
   const names = accepted.map((tool) => `${tool.name} (${tool.class})`).join(', ') || 'none';
   options.say(
     known === undefined
@@ -159,7 +168,7 @@ function readPolicy(file: string | undefined): unknown {
   );
 }
 
-function watchPolicy(options: RunOptions, services: Gateway['services']): () => void {
+function watchPolicy(options: RunOptions, slug: string, services: Gateway['services']): () => void {
   const file = options.policyFile as string;
   let timer: NodeJS.Timeout | undefined;
   const watcher = watch(file, { persistent: false }, () => {
@@ -169,7 +178,7 @@ function watchPolicy(options: RunOptions, services: Gateway['services']): () => 
   });
   async function reload(): Promise<void> {
     try {
-      await services.policies.put(SLUG, POLICY, readPolicy(file), undefined, ACTOR);
+      await services.policies.put(slug, POLICY, readPolicy(file), undefined, ACTOR);
       options.say(`The policy ${file} was read again and holds from the next call.`);
     } catch (error) {
       const items = error instanceof GatehouseError ? error.items : [];
@@ -260,17 +269,24 @@ function lineWriter(stdout: NodeJS.WritableStream): LineWriter {
   };
 }
 
+/** What tells one command line from another: its pins and its counters are its own. */
+function digestOf({ command, args, cwd }: Pick<RunOptions, 'command' | 'args' | 'cwd'>): string {
+  return sha256(JSON.stringify([command, args, cwd ?? null]));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
 /** The accepted definitions of one command line, kept beside the log. */
 class Pins {
   readonly #folder: string;
   readonly #file: string;
 
-  constructor(folder: string, options: Pick<RunOptions, 'command' | 'args' | 'cwd'>) {
-    const name = createHash('sha256')
-      .update(JSON.stringify([options.command, options.args, options.cwd ?? null]))
-      .digest('hex');
+  /** @param command digest of the command line */
+  constructor(folder: string, command: string) {
     this.#folder = folder;
-    this.#file = join(folder, `${name.slice(0, 32)}.json`);
+    this.#file = join(folder, `${command.slice(0, 32)}.json`);
   }
 
   read(): ObservedTool[] | undefined {

@@ -143,6 +143,8 @@ export interface Services {
         expiresAt?: string;
         token?: boolean;
         tokenExpiresAt?: string;
+        /** Default: new ones. For what is made anew with each start and must stay the same to counters and log. */
+        ids?: { grant: string; identity: string };
       },
       actor: Actor,
     ): Promise<{ grant: Grant; identityCreated: boolean; token?: Token; secret?: string }>;

@@ -20,6 +20,8 @@ const LIMIT_FIELDS = [
   'reason',
   'on_deny',
 ];
+/** A slot has no window, and what a call takes of them is always one. */
+const CONCURRENT_FIELDS = ['concurrent', 'scope', 'name', 'reason', 'on_deny'];
 const AMOUNT_FIELDS = ['path', 'missing', 'of', 'times', 'table'];
 
 /** An amount read from arguments without a word on what their absence counts. */
@@ -52,14 +54,38 @@ function checkWindow(problems: Problems, at: string, limit: Record<string, unkno
   if (!read.ok) problems.error(pointer(at, read.field), 'wrong_value', read.message);
 }
 
+function checkConcurrent(problems: Problems, at: string, limit: Record<string, unknown>): void {
+  problems.fields(at, limit, CONCURRENT_FIELDS, 'A limit with "concurrent"');
+  problems.texts(at, limit);
+  const { concurrent, scope } = limit;
+  if (concurrent === 0) {
+    problems.error(
+      pointer(at, 'concurrent'),
+      'never_matches',
+      'No call can pass while none may be under way; to deny the tool write "action": "deny".',
+    );
+  } else if (!Number.isSafeInteger(concurrent) || (concurrent as number) < 1) {
+    const seen = typeof concurrent === 'number' ? String(concurrent) : kindWords(concurrent);
+    problems.error(
+      pointer(at, 'concurrent'),
+      'wrong_value',
+      `"concurrent" must be an integer of at least 1; it is ${seen}.`,
+    );
+  }
+  if (scope !== undefined) problems.choice(pointer(at, 'scope'), scope, SCOPES, '"scope"');
+}
+
 export function checkLimits(problems: Problems, at: string, value: unknown, context: LimitContext): void {
   if (!problems.array(at, value, '"limits"')) return;
   value.forEach((limit, i) => {
     const where = pointer(at, i);
     if (!problems.object(where, limit, 'A limit')) return;
+    if (Object.hasOwn(limit, 'concurrent')) {
+      checkConcurrent(problems, where, limit);
+      return;
+    }
     problems.fields(where, limit, LIMIT_FIELDS, 'A limit');
     problems.texts(where, limit);
-    if (Object.hasOwn(limit, 'concurrent')) return;
     if (
       limit.counter !== undefined &&
       (typeof limit.counter !== 'string' || !/^[^\p{Cc}]{1,128}$/u.test(limit.counter))

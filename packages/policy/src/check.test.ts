@@ -87,7 +87,6 @@ describe('checkPolicy', () => {
       [block({ cases: {} }), 'cases'],
       [block({ limits: [{ window: 'day', max: 1, by: 'args.x' }] }), 'by'],
       [block({ limits: [{ window: 'day', max: 1, exceeded: 'ask' }] }), 'exceeded'],
-      [block({ limits: [{ concurrent: 3 }] }), 'concurrent'],
       [policy({ lists: {} }), 'lists'],
       [block({ require: [{ path: 'args.x', op: 'eq', value_from: 'identity.id' }] }), 'value_from'],
       [block({ require: [{ path: 'args.x', op: 'eq', value: 1, fold: true }] }), 'fold'],
@@ -128,6 +127,34 @@ describe('checkPolicy', () => {
     expect(checkPolicy(block({ limits: [{ window: 'day', max: 3, amount: 5 }] }))[0]?.code).toBe('never_matches');
     expect(checkPolicy(block({ action: 'deny', limits: [{ window: 'day', max: 0 }] }))).toEqual([]);
     expect(checkPolicy(block({ args: { x: { gte: 3, lte: 3 } } }))).toEqual([]);
+  });
+
+  it('[POL-CONCURRENT] takes concurrent with a scope, and refuses what does not go with it, all at once', () => {
+    const at = (document: object): string[] => codes(document);
+    const limits = (...list: object[]) => at(block({ limits: list }));
+    expect(limits({ concurrent: 3 }, { concurrent: 1, scope: 'server', name: 'n', reason: 'r' })).toEqual([]);
+    expect(
+      limits(
+        { concurrent: 0 },
+        { concurrent: 1.5, scope: 'person' },
+        { concurrent: '3', window: 'day', max: 1 },
+        { concurrent: 2, counter: 'c', amount: 2, when: [] },
+      ),
+    ).toEqual([
+      'error /tools/t/limits/0/concurrent never_matches',
+      'error /tools/t/limits/1/concurrent wrong_value',
+      'error /tools/t/limits/1/scope wrong_value',
+      'error /tools/t/limits/2/window unknown_field',
+      'error /tools/t/limits/2/max unknown_field',
+      'error /tools/t/limits/2/concurrent wrong_value',
+      'error /tools/t/limits/3/counter unknown_field',
+      'error /tools/t/limits/3/amount unknown_field',
+      'error /tools/t/limits/3/when unknown_field',
+    ]);
+    expect(checkPolicy(block({ limits: [{ concurrent: null }] }))[0]?.message).toBe(
+      '"concurrent" must be an integer of at least 1; it is null.',
+    );
+    expect(at(policy({ resources: { allow: ['*'], limits: [{ concurrent: 2 }] } }))).toEqual([]);
   });
 
   it('[POL-SHARED] refuses limits of one call that share a counter and disagree in the amount', () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { windowOfKey } from './counter-key.ts';
 import { compileLimit, SCOPES } from './limits.ts';
-import type { JudgeContext } from './types.ts';
+import type { Charge, JudgeContext } from './types.ts';
 
 const context = (id: string): JudgeContext => ({
   caller: {
@@ -40,7 +40,7 @@ describe('the key of a counter', () => {
             timezone,
             undefined,
           );
-          const { key, windowSeconds, align, unit, ...charge } = limit.charge(1, context(owner));
+          const { key, windowSeconds, align, unit, ...charge } = limit.charge(1, context(owner)) as Charge;
           const found = windowOfKey(key);
           expect(found).toMatchObject({ windowSeconds, align, ...(unit === undefined ? {} : { unit }) });
           if (align === 'calendar') expect(found?.timezone).toBe(charge.timezone);

@@ -79,6 +79,7 @@ class Recorder implements Tracer {
       limits.flatMap((limit) => limit.when.map((node) => tracePredicate(node, frame))),
     );
     const words = limits.map((limit) => {
+      if (limit.slot) return `${limit.pointer} takes a slot`;
       const amount = limit.amount(frame);
       return typeof amount === 'number' ? `${limit.pointer} counts ${amount}` : `${limit.pointer}: ${amount}`;
     });

@@ -4,7 +4,7 @@ export { type CounterWindow, windowOfKey } from './counter-key.ts';
 export { explain } from './explain.ts';
 export { FEATURES, type Feature } from './features.ts';
 export { judge, toolVisibility } from './judge.ts';
-export { limitDenial } from './limit-denial.ts';
+export { type LimitState, limitDenial } from './limit-denial.ts';
 export { MAX_SECONDS as MAX_WINDOW_SECONDS } from './limits.ts';
 export { parsePolicyText } from './parse-text.ts';
 export { judgePrompt, judgeResource, judgeResourceTemplate } from './resources.ts';
@@ -20,11 +20,13 @@ export type {
   Decision,
   DenyDecision,
   JudgeContext,
+  LimitCharge,
   LimitScope,
   PinnedTool,
   PolicyProblem,
   RuleFailure,
   SchemaCompiler,
+  SlotCharge,
   Trace,
   TracePredicate,
   TraceStep,

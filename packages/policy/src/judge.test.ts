@@ -23,6 +23,34 @@ describe('judge', () => {
     expect(seen(hiding)).toEqual(seen(unknown));
   });
 
+  it('[POL-CONCURRENT] slots are shared by the limits of one block with one scope, and by nothing else', () => {
+    const scopes = ['grant', 'identity', 'server', 'session'] as const;
+    const charges = (part: object, context = makeContext()) => {
+      const decision = judge(policy(part), tools, call, context);
+      return decision.outcome === 'allow' ? decision.charges : [];
+    };
+    const each = { limits: scopes.map((scope) => ({ concurrent: 2, scope })) };
+    const keys = charges({ all_tools: each, tools: { t: each } }).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(8);
+    expect(charges({ tools: { t: { limits: [{ concurrent: 3 }, { concurrent: 2, scope: 'grant' }] } } })).toEqual([
+      {
+        kind: 'slot',
+        key: '["t_concurrent","concurrent","grant"]["g1"]',
+        counter: 't_concurrent',
+        max: 2,
+        amount: 1,
+        pointer: '/tools/t/limits/1',
+        scope: 'grant',
+      },
+    ]);
+    const other = makeContext({ grant: { id: 'g2' } });
+    const part = { tools: { t: { limits: [{ concurrent: 3 }, { concurrent: 3, scope: 'server' }] } } };
+    const [own, shared] = charges(part);
+    const [theirs, sharedByThem] = charges(part, other);
+    expect(theirs?.key).not.toBe(own?.key);
+    expect(sharedByThem?.key).toBe(shared?.key);
+  });
+
   it('[POL-COUNTER] keys name counter, window, scope and whose; sessions fall back to the grant', () => {
     const limits = ['grant', 'identity', 'server', 'session'].map((scope) => ({
       counter: 'c',
@@ -164,11 +192,12 @@ describe('limitDenial', () => {
     const decision = judge(engine, tools, call, makeContext());
     if (decision.outcome !== 'allow') throw new Error(decision.reason);
     const [charge] = decision.charges;
+    if (charge === undefined || charge.kind === 'slot') throw new Error('no window');
     const state = emptyWindow();
-    expect(chargeWindow(charge!, state, 1_000_000).ok).toBe(true);
-    const second = chargeWindow(charge!, state, 1_030_000);
+    expect(chargeWindow(charge, state, 1_000_000).ok).toBe(true);
+    const second = chargeWindow(charge, state, 1_030_000);
     if (second.ok) throw new Error('not denied');
-    expect(limitDenial(charge!, second)).toMatchObject({
+    expect(limitDenial(charge, second)).toMatchObject({
       outcome: 'deny',
       rule: '/tools/t/limits/0',
       name: 'cap',
@@ -176,7 +205,27 @@ describe('limitDenial', () => {
         'Slow down. The limit "images" has used 8 of 10 in 60 seconds. This call counts 8. Retry in 31 seconds, not before.',
       retryAfterMs: 31_000,
     });
-    expect(limitDenial(charge!, { used: 0, retryAfterMs: Number.POSITIVE_INFINITY }).retryAfterMs).toBeUndefined();
+    expect(limitDenial(charge, { used: 0, retryAfterMs: Number.POSITIVE_INFINITY }).retryAfterMs).toBeUndefined();
+  });
+
+  it('[POL-CONCURRENT, POL-LIMITDENIAL] says how many run, and that a retry can pass when one ends', () => {
+    const denied = (concurrent: number, more: object = {}) => {
+      const engine = policy({ tools: { t: { limits: [{ concurrent, ...more }] } } });
+      const decision = judge(engine, tools, call, makeContext());
+      if (decision.outcome !== 'allow') throw new Error(decision.reason);
+      return limitDenial(decision.charges[0]!, { used: concurrent, retryAfterMs: 1000, freeWithinMs: 90_000 });
+    };
+    expect(denied(3, { name: 'cap', reason: 'One by one.' })).toMatchObject({
+      outcome: 'deny',
+      rule: '/tools/t/limits/0',
+      name: 'cap',
+      reason:
+        'One by one. The limit "t_concurrent" lets 3 calls run at once, and 3 are under way. A retry can pass when one of them ends, at the latest in 90 seconds.',
+      retryAfterMs: 1000,
+    });
+    expect(denied(1).reason).toBe(
+      'The limit "t_concurrent" lets one call run at once, and one is under way. A retry can pass when one of them ends, at the latest in 90 seconds.',
+    );
   });
 });
 

@@ -8,10 +8,10 @@ import type { Frame } from './read.ts';
 import type {
   ArgumentProblem,
   Call,
-  Charge,
   Decision,
   DenyDecision,
   JudgeContext,
+  LimitCharge,
   PinnedTool,
   RuleFailure,
 } from './types.ts';
@@ -83,7 +83,7 @@ export function run(
   tracer?.limits(10, plan.limits, frame);
   const charges = chargesOf(plan.limits, frame);
   if (!Array.isArray(charges)) return charges as DenyDecision;
-  return { outcome: 'allow', charges: charges as Charge[], warnings, rule: '' };
+  return { outcome: 'allow', charges: charges as LimitCharge[], warnings, rule: '' };
 }
 
 /** Steps 1 to 5, which need no arguments: the list filter stops after them. */
@@ -199,9 +199,9 @@ function sentences(messages: readonly string[]): string {
 }
 
 /** What the limits would charge. Limits that share a counter charge it once; the smallest `max` decides. */
-export function chargesOf(limits: readonly Limit[], frame: Frame): Charge[] | DenyDecision {
+export function chargesOf(limits: readonly Limit[], frame: Frame): LimitCharge[] | DenyDecision {
   if (limits.length === 0) return [];
-  const charges: Charge[] = [];
+  const charges: LimitCharge[] = [];
   const failures: RuleFailure[] = [];
   for (const limit of limits) {
     const applicable = applies(limit, frame);

@@ -2,7 +2,7 @@
 import { type Amount, amountField, compileAmount } from './amount.ts';
 import { compilePredicate, type Node, reasonOf } from './predicate.ts';
 import type { Frame } from './read.ts';
-import type { CalendarUnit, Charge, JudgeContext, LimitScope, PinnedTool } from './types.ts';
+import type { CalendarUnit, JudgeContext, LimitCharge, LimitScope, PinnedTool } from './types.ts';
 import { INDETERMINATE, isObject, type Kleene, pointer, TRUE } from './values.ts';
 
 export const SCOPES: readonly LimitScope[] = ['grant', 'identity', 'server', 'session'];
@@ -109,7 +109,8 @@ export function limitSources(at: string, block: Record<string, unknown>, owner: 
   if (Array.isArray(block.limits)) {
     block.limits.forEach((limit, i) => {
       if (!isObject(limit)) return;
-      const counter = typeof limit.counter === 'string' ? limit.counter : `${owner}_limit`;
+      const unnamed = Object.hasOwn(limit, 'concurrent') ? `${owner}_concurrent` : `${owner}_limit`;
+      const counter = typeof limit.counter === 'string' ? limit.counter : unnamed;
       sources.push({ pointer: pointer(at, 'limits', i), limit, counter });
     });
   }
@@ -130,7 +131,9 @@ export interface Limit {
   readonly when: readonly Node[];
   readonly reason: string | undefined;
   readonly name: string | undefined;
-  charge(amount: number, context: JudgeContext): Charge;
+  /** A `concurrent` limit. */
+  readonly slot: boolean;
+  charge(amount: number, context: JudgeContext): LimitCharge;
 }
 
 function scopeId(scope: LimitScope, { caller }: JudgeContext): string {
@@ -156,6 +159,7 @@ export function compileLimit(
   blockReason: string | undefined,
 ): Limit {
   const { limit } = source;
+  if (Object.hasOwn(limit, 'concurrent')) return compileConcurrent(source, blockReason);
   const read = readWindow(limit.window, limit.align);
   if (!read.ok) throw new Error(read.message);
   const { seconds, align, unit } = read.window;
@@ -177,6 +181,7 @@ export function compileLimit(
     ),
     reason,
     name,
+    slot: false,
     charge: (amount, context) => ({
       key: `${prefix}${scopeId(scope, context)}`,
       counter: source.counter,
@@ -187,6 +192,36 @@ export function compileLimit(
       max: limit.max as number,
       amount,
       pointer: source.pointer,
+      ...(name !== undefined && { name }),
+      ...(reason !== undefined && { reason }),
+      scope,
+    }),
+  };
+}
+
+/**
+ * Slots have no counter's name in the language: as with a window without one, each block has its own, so that limits
+ * share slots where they stand in one block and have one scope.
+ */
+function compileConcurrent({ pointer: at, limit, counter }: LimitSource, blockReason: string | undefined): Limit {
+  const scope = (limit.scope ?? 'grant') as LimitScope;
+  const name = typeof limit.name === 'string' ? limit.name : undefined;
+  const reason = reasonOf(limit) ?? blockReason;
+  const prefix = JSON.stringify([counter, 'concurrent', scope]);
+  return {
+    pointer: at,
+    amount: compileAmount(undefined, undefined),
+    when: [],
+    reason,
+    name,
+    slot: true,
+    charge: (_amount, context) => ({
+      kind: 'slot',
+      key: `${prefix}${scopeId(scope, context)}`,
+      counter,
+      max: limit.concurrent as number,
+      amount: 1,
+      pointer: at,
       ...(name !== undefined && { name }),
       ...(reason !== undefined && { reason }),
       scope,

@@ -108,7 +108,10 @@ export interface RuleFailure {
   readonly message: string;
 }
 
+/** What a limit with a window takes of a call. */
 export interface Charge {
+  /** Only a {@link SlotCharge} has one. */
+  readonly kind?: undefined;
   /** The whole counter: name, window, alignment (with zone), scope and whose it is. */
   readonly key: string;
   readonly counter: string;
@@ -128,13 +131,31 @@ export interface Charge {
   readonly scope: LimitScope;
 }
 
+/** What a `concurrent` limit takes of a call: one slot, for as long as the call is under way. */
+export interface SlotCharge {
+  readonly kind: 'slot';
+  /** Whose calls share the slots: name, scope and whose it is. */
+  readonly key: string;
+  /** `<owner>_concurrent`: the tool's name, `@class`, `all_tools`, `resources` or `prompts`. */
+  readonly counter: string;
+  /** Integer ≥ 1, the calls that may be under way at once: the smallest of the limits that share the slots. */
+  readonly max: number;
+  readonly amount: 1;
+  readonly pointer: string;
+  readonly name?: string;
+  readonly reason?: string;
+  readonly scope: LimitScope;
+}
+
+export type LimitCharge = Charge | SlotCharge;
+
 export type CalendarUnit = 'minute' | 'hour' | 'day' | 'week' | 'month';
 export type LimitScope = 'grant' | 'identity' | 'server' | 'session';
 
 export interface AllowDecision {
   readonly outcome: 'allow';
   /** What must be reserved, all or none, before the call is forwarded. */
-  readonly charges: readonly Charge[];
+  readonly charges: readonly LimitCharge[];
   /** Sentences for the record: undeclared or ill-typed arguments where the policy only warns. */
   readonly warnings: readonly string[];
   readonly rule: '';

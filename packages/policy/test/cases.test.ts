@@ -11,7 +11,7 @@ import {
   judgeResource,
   toolVisibility,
 } from '../src/index.ts';
-import { naiveJudge } from './naive.ts';
+import { naiveJudge, plainDecision } from './naive.ts';
 import {
   type Case,
   type CaseFile,
@@ -43,11 +43,7 @@ function decide(one: Case, file: CaseFile): { decision: Decision; visible: boole
   const call = callOf(one);
   const decision = judge(policy, tools, call, context);
   expect(explain(policy, tools, call, context).decision, 'explain ends with the same decision').toEqual(decision);
-  expect(naiveJudge(document, tools, call, context), 'the naive evaluator agrees').toEqual(
-    decision.outcome === 'deny'
-      ? { outcome: 'deny', rule: decision.rule }
-      : { outcome: 'allow', charges: Object.fromEntries(decision.charges.map((c) => [c.counter, [c.amount, c.max]])) },
-  );
+  expect(naiveJudge(document, tools, call, context), 'the naive evaluator agrees').toEqual(plainDecision(decision));
   return { decision, visible: toolVisibility(policy, tools, call.tool, context) === 'visible' };
 }
 
@@ -64,9 +60,9 @@ function verify(one: Case, file: CaseFile): void {
   }
   expect(wanted.allow, 'allowed').toBe(true);
   if (wanted.warnings) expect(decision.warnings).toEqual(wanted.warnings);
-  if (wanted.charges) {
-    expect(Object.fromEntries(decision.charges.map((c) => [c.counter, [c.amount, c.max]]))).toEqual(wanted.charges);
-  }
+  const plain = plainDecision(decision);
+  if (wanted.charges || wanted.slots)
+    expect(plain).toEqual({ outcome: 'allow', charges: wanted.charges ?? {}, slots: wanted.slots ?? {} });
 }
 
 /** What each list must answer to a predicate's value (spec: policy §3). */
@@ -137,6 +133,7 @@ const IDS: Readonly<Record<string, string>> = {
   'groups-and-paths.yaml': '[POL-KLEENE]',
   'order-and-blocks.yaml': '[POL-ORDER]',
   'limits.yaml': '[POL-AMOUNT]',
+  'concurrent.yaml': '[POL-CONCURRENT]',
 };
 
 for (const { file, content } of files) {

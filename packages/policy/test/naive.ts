@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { InexactNumber } from '@gatehouse/wire';
 import { RE2JS } from 're2js';
-import type { Call, JudgeContext, PinnedTool } from '../src/index.ts';
+import type { Call, Decision, JudgeContext, PinnedTool } from '../src/index.ts';
 import { argumentPaths, hasAlias } from './naive-folded.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: documents are walked as they come; nothing here is typed by the engine.
@@ -10,7 +10,7 @@ type Any = any;
 type Value = 'T' | 'F' | 'I' | 'M';
 export type NaiveDecision =
   | { outcome: 'deny'; rule: string }
-  | { outcome: 'allow'; charges: Record<string, [number, number]> };
+  | { outcome: 'allow'; charges: Record<string, [number, number]>; slots: Record<string, number> };
 
 const NOTHING = Symbol('nothing');
 const BROKEN = Symbol('broken');
@@ -407,6 +407,7 @@ export function naiveJudge(
     }
   }
   const charges: Record<string, [number, number]> = {};
+  const slots: Record<string, number> = {};
   for (const [at, owner, block] of blocks) {
     const limits = [...(block.limits ?? [])].map((l: Any, i: number) => ({
       counter: `${owner}_limit`,
@@ -418,6 +419,11 @@ export function naiveJudge(
       limits.push({ counter: `${owner}_rate`, max: Number(rate.split('/')[0]), at: `${at}/rate_limit` });
     else if (rate) limits.push({ counter: `${owner}_rate`, max: rate.max, at: `${at}/rate_limit` });
     for (const limit of limits) {
+      if (limit.concurrent !== undefined) {
+        const whose = `${owner}_concurrent/${limit.scope ?? 'grant'}`;
+        slots[whose] = Math.min(limit.concurrent, slots[whose] ?? limit.concurrent);
+        continue;
+      }
       const when = and((limit.when ?? []).map((p: Any) => naive.predicate(p, 'when', false)));
       if (when === 'F') continue;
       const amount = when === 'I' ? null : naive.amount(limit);
@@ -425,5 +431,17 @@ export function naiveJudge(
       charges[limit.counter] = [amount, Math.min(limit.max, charges[limit.counter]?.[1] ?? Number.POSITIVE_INFINITY)];
     }
   }
-  return { outcome: 'allow', charges };
+  return { outcome: 'allow', charges, slots };
+}
+
+/** A decision of the engine in the naive evaluator's words. */
+export function plainDecision(decision: Decision): NaiveDecision {
+  if (decision.outcome === 'deny') return { outcome: 'deny', rule: decision.rule };
+  const charges: Record<string, [number, number]> = {};
+  const slots: Record<string, number> = {};
+  for (const c of decision.charges) {
+    if (c.kind === 'slot') slots[`${c.counter}/${c.scope}`] = c.max;
+    else charges[c.counter] = [c.amount, c.max];
+  }
+  return { outcome: 'allow', charges, slots };
 }

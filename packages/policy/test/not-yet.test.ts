@@ -55,7 +55,6 @@ describe('a document that uses it is refused by name', () => {
     ['[not yet: POL-VALUEFROM]', 'lists', '/lists', { version: '1', default: 'deny', lists: { hosts: [] } }],
     ['[not yet: POL-BRANCHES]', 'cases', '/tools/t/cases', block({ cases: { on: 'args.method', else: {} } })],
     ['[not yet: POL-BY]', 'by', '/tools/t/limits/0/by', limit({ by: 'args.customer' })],
-    ['[not yet: POL-CONCURRENT]', 'concurrent', '/tools/t/limits/0/concurrent', block({ limits: [{ concurrent: 3 }] })],
     [
       '[not yet: POL-ANSWERS]',
       'input.*',

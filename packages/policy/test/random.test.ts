@@ -1,8 +1,8 @@
 import { InexactNumber, type JsonValue } from '@gatehouse/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkPolicy, compilePolicy, type Decision, explain, judge, toolVisibility } from '../src/index.ts';
-import { naiveJudge } from './naive.ts';
+import { checkPolicy, compilePolicy, explain, judge, toolVisibility } from '../src/index.ts';
+import { naiveJudge, plainDecision } from './naive.ts';
 import { makeContext, makeTools, RUNS } from './support.ts';
 
 const tools = makeTools({
@@ -108,6 +108,10 @@ const limit = fc.record({
   max: fc.integer({ min: 0, max: 9 }),
   when: fc.array(group, { maxLength: 2 }),
 });
+const slot = fc.record(
+  { concurrent: fc.integer({ min: 1, max: 4 }), scope: fc.constantFrom('grant', 'identity', 'server', 'session') },
+  { requiredKeys: ['concurrent'] },
+);
 const amounts: Record<string, unknown> = { c1: 1, c2: 'args.a', c3: { path: 'args.b[*]', missing: 2 } };
 const block = fc
   .record(
@@ -116,15 +120,19 @@ const block = fc
       require: predicates,
       deny_if: predicates,
       limits: fc.array(limit, { maxLength: 2 }),
+      slots: fc.array(slot, { maxLength: 2 }),
       arguments: fc.record({ undeclared: fc.constantFrom('deny', 'warn', 'allow') }),
       action: fc.oneof({ weight: 9, arbitrary: fc.constant('allow') }, fc.constant('deny')),
     },
     { requiredKeys: [] },
   )
-  .map((b) => ({
+  .map(({ limits = [], slots = [], ...b }) => ({
     ...b,
-    ...(b.limits && {
-      limits: b.limits.map((l) => ({ ...l, window: 'minute', max: Math.max(l.max, 1), amount: amounts[l.counter] })),
+    ...(limits.length + slots.length > 0 && {
+      limits: [
+        ...limits.map((l) => ({ ...l, window: 'minute', max: Math.max(l.max, 1), amount: amounts[l.counter] })),
+        ...slots,
+      ],
     }),
   }));
 const policy = fc.record(
@@ -150,12 +158,6 @@ const call = fc.record({
 function compiled(document: unknown) {
   const result = compilePolicy(document, { tools });
   return result.ok ? result.policy : undefined;
-}
-
-function plain(decision: Decision) {
-  return decision.outcome === 'deny'
-    ? { outcome: 'deny', rule: decision.rule }
-    : { outcome: 'allow', charges: Object.fromEntries(decision.charges.map((c) => [c.counter, [c.amount, c.max]])) };
 }
 
 /** Every object with its keys in the opposite order; lists stay. */
@@ -186,7 +188,7 @@ describe('random policies and calls', () => {
             const decision = judge(engine, tools, one, context);
             judged++;
             if (decision.outcome === 'allow') allowed++;
-            expect(plain(decision)).toEqual(naiveJudge(document, tools, one, context));
+            expect(plainDecision(decision)).toEqual(naiveJudge(document, tools, one, context));
             expect(explain(engine, tools, one, context).decision).toEqual(decision);
           }
         },
@@ -210,7 +212,7 @@ describe('random policies and calls', () => {
         expect(b.outcome).toBe(a.outcome);
         if (a.outcome === 'deny' && b.outcome === 'deny') {
           expect(b.failures.map((f) => f.pointer).sort()).toEqual(a.failures.map((f) => f.pointer).sort());
-        } else if (a.outcome === 'allow') expect(plain(b)).toEqual(plain(a));
+        } else if (a.outcome === 'allow') expect(plainDecision(b)).toEqual(plainDecision(a));
       }),
       { numRuns: 400 * RUNS },
     );

@@ -36,6 +36,7 @@ export interface Case {
   expect: {
     allow?: true;
     charges?: Record<string, number[]>;
+    slots?: Record<string, number>;
     warnings?: string[];
     deny?: string;
     also?: string[];

@@ -121,6 +121,29 @@ describe('policy judge', () => {
     trace: { steps: [{ step: 6, title: 'action', result: 'deny', predicates: [] }], decision: denial },
   };
 
+  it('[POL-CONCURRENT] shows what a call would take of its limits', async () => {
+    const counted = { counter: 'draw_rate', amount: 2, max: 30, scope: 'grant', windowSeconds: 60 };
+    const slot = { kind: 'slot', counter: 'draw_concurrent', amount: 1, max: 3, scope: 'server' };
+    const taking = { ...decision, charges: [counted, slot] };
+    api = await fakeApi({
+      'POST /policies/judge': { body: { decision: taking, trace: { steps: [], decision: taking } } },
+    });
+    const { stdout } = await api.run([
+      'policy',
+      'judge',
+      '--server',
+      'flux',
+      '--policy',
+      file(GOOD),
+      '--tool',
+      'a',
+      '--args',
+      '{}',
+    ]);
+    expect(stdout).toContain('would take 2 of 30 from draw_rate per 60 s and grant');
+    expect(stdout).toContain('would take 1 of 3 from draw_concurrent at once and server');
+  });
+
   it('[CLI-JUDGE-BYTES] sends the arguments as they were written, numbers that no double holds included', async () => {
     api = await fakeApi({ 'POST /policies/judge': { body: allowed } });
     const args = '{"id": 12345678901234567890, "x": 1.10}';

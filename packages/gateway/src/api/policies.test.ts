@@ -111,6 +111,16 @@ describe('POST /policies/judge', () => {
     expect((await judge({ document: POLICY })).body.policy).toBeUndefined();
   });
 
+  it('[POL-CONCURRENT] shows the slot that a call would take', async () => {
+    const document = { version: '1', default: 'deny', tools: { draw: { limits: [{ concurrent: 2 }] } } };
+    const { status, body } = await judge({ document });
+    expect(status).toBe(200);
+    expect(body.decision.charges).toEqual([
+      expect.objectContaining({ kind: 'slot', counter: 'draw_concurrent', max: 2 }),
+    ]);
+    expect(JSON.stringify(body.trace.steps)).toContain('/tools/draw/limits/0 takes a slot');
+  });
+
   it('shows which rule denied, and what it read', async () => {
     const answer = await judge({ policy: 'default' }, 'draw', { prompt: 'a cat', count: 8 });
     expect(answer.body.decision).toMatchObject({ outcome: 'deny', rule: '/tools/draw/args/count/lte' });

@@ -1,6 +1,6 @@
 // Decisions and traces of the policy package as schemas.
 
-import type { Charge, Decision, RuleFailure, Trace, TracePredicate, TraceStep } from '@gatehouse/policy';
+import type { Charge, Decision, RuleFailure, SlotCharge, Trace, TracePredicate, TraceStep } from '@gatehouse/policy';
 import { z } from '@hono/zod-openapi';
 
 const truth = z.enum(['true', 'false', 'indeterminate', 'missing']);
@@ -22,6 +22,20 @@ export const chargeSchema: z.ZodType<Charge> = z
   })
   .openapi('Charge');
 
+export const slotChargeSchema: z.ZodType<SlotCharge> = z
+  .object({
+    kind: z.literal('slot'),
+    key: z.string(),
+    counter: z.string(),
+    max: z.int().openapi({ description: 'Calls that may be under way at once.' }),
+    amount: z.literal(1),
+    pointer: z.string(),
+    name: z.string().optional(),
+    reason: z.string().optional(),
+    scope: z.enum(['grant', 'identity', 'server', 'session']),
+  })
+  .openapi('SlotCharge');
+
 const failureSchema: z.ZodType<RuleFailure> = z
   .object({
     pointer: z.string(),
@@ -36,7 +50,7 @@ export const decisionSchema: z.ZodType<Decision> = z
   .discriminatedUnion('outcome', [
     z.object({
       outcome: z.literal('allow'),
-      charges: z.array(chargeSchema),
+      charges: z.array(z.union([slotChargeSchema, chargeSchema])),
       warnings: z.array(z.string()),
       rule: z.literal(''),
     }),

@@ -117,4 +117,23 @@ describe('prospectSentences', () => {
       'never fits',
     );
   });
+
+  it('[POL-CONCURRENT] names the slot that it would take, and how many are under way', () => {
+    const charge = {
+      kind: 'slot' as const,
+      key: 'k',
+      counter: 'draw_concurrent',
+      max: 3,
+      amount: 1 as const,
+      pointer: '/tools/draw/limits/0',
+      scope: 'grant' as const,
+    };
+    const decision = { outcome: 'allow' as const, charges: [charge], warnings: [], rule: '' as const };
+    expect(prospectSentences({ steps: [], decision }, subject, context).join('\n')).toContain(
+      'It would take a slot of draw_concurrent (at most 3 at once per grant).',
+    );
+    expect(limitSentences({ ok: false, charge, used: 3, retryAfterMs: 1000, freeWithinMs: 5000 })).toEqual([
+      'Right now the limit at /tools/draw/limits/0 would deny it: 3 of 3 calls are under way. A retry can pass when one of them ends.',
+    ]);
+  });
 });

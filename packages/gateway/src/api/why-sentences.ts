@@ -137,6 +137,11 @@ export function recordSentences(row: AuditRow, policy: RecordedPolicy | undefine
 export function limitSentences(looked: LookResult): string[] {
   if (looked.ok) return [];
   const { charge, used, retryAfterMs } = looked;
+  if (charge.kind === 'slot') {
+    return [
+      `Right now the limit at ${charge.pointer} would deny it: ${used} of ${charge.max} calls are under way. A retry can pass when one of them ends.`,
+    ];
+  }
   const wait = Number.isFinite(retryAfterMs)
     ? `A retry can pass in ${retryAfterMs} ms.`
     : 'It never fits: the amount is above the limit.';
@@ -166,6 +171,12 @@ export function prospectSentences(
   } else {
     sentences.push(`${who} without arguments would be allowed by its rules.`);
     for (const charge of decision.charges) {
+      if (charge.kind === 'slot') {
+        sentences.push(
+          `It would take a slot of ${charge.counter} (at most ${charge.max} at once per ${charge.scope}).`,
+        );
+        continue;
+      }
       const window = charge.unit ?? `${charge.windowSeconds} s`;
       sentences.push(
         `It would charge ${charge.amount} to ${charge.counter} (at most ${charge.max} per ${window} and ${charge.scope}).`,

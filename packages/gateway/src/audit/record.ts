@@ -17,6 +17,8 @@ export interface LimitRecord {
   units: number;
   /** Index of the window's slice that holds the charge. */
   slice?: number;
+  /** It is a slot of a `concurrent` limit, held until the call is over, at most until its deadline. */
+  slot?: true;
 }
 
 /** What was decided, and by what. */
@@ -137,8 +139,10 @@ function decisionMember(decision: DecisionRecord): string {
 
 function limitsText(limits: readonly LimitRecord[]): string {
   let out = '';
-  for (const { key, units, slice } of limits) {
-    out += `${out === '' ? '[' : ','}{"key":${text(key)},"units":${units}${slice === undefined ? '' : `,"slice":${slice}`}}`;
+  for (const { key, units, slice, slot } of limits) {
+    out += `${out === '' ? '[' : ','}{"key":${text(key)},"units":${units}`;
+    if (slice !== undefined) out += `,"slice":${slice}`;
+    out += slot === true ? ',"slot":true}' : '}';
   }
   return `${out}]`;
 }

@@ -55,9 +55,12 @@ export function grantServices(context: ControlContext): Services['grants'] {
             `${known?.name} has a grant on ${server.slug} already: ${held.id}. Change that one, or revoke it first.`,
           );
         }
-        const identity = known ?? newIdentity(context, newcomer);
+        const identity = known ?? {
+          ...newIdentity(context, newcomer),
+          ...(input.ids === undefined ? {} : { id: input.ids.identity }),
+        };
         const grant: GrantRecord = {
-          id: makeId('grt', context.random),
+          id: input.ids?.grant ?? makeId('grt', context.random),
           label: input.label ?? `${identity.name} on ${server.slug}`,
           identityId: identity.id,
           serverId: server.id,

@@ -3,7 +3,7 @@
 import { type CountersMember, countersMembers } from '../audit/counters-record.ts';
 import type { ChainFollower } from '../audit/follower.ts';
 import type { Entry } from '../audit/open-segment.ts';
-import type { Ledger, LedgerEntry, LimitClock, OpenIntent } from './ledger.ts';
+import { HELD, type Ledger, type LedgerEntry, type LimitClock, type OpenIntent } from './ledger.ts';
 import type { RecoveredLimits } from './recover.ts';
 
 export interface CountersJournalOptions {
@@ -70,7 +70,7 @@ export class CountersJournal implements ChainFollower {
       if (record.kind === 'outcome') {
         // Most calls have no limit, and most limits' calls were sent.
         if (this.#ledger.open.has(record.requestId)) {
-          this.#ledger.outcome(record.requestId, record.decision?.outcome);
+          this.#ledger.outcome(record.requestId, record.decision?.outcome, record.detail?.slots === HELD);
         }
       } else if (record.kind === 'intent' && record.decision?.limits !== undefined) {
         const at = this.#at(time);

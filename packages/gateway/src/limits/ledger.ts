@@ -13,7 +13,22 @@ export interface LimitClock {
   readonly calendar: number;
 }
 
+/**
+ * How far sliding time may be from the wall clock and pass for the same. Ahead, a little is the time that judging takes,
+ * and would give capacity back late; behind, it would give it back early, so only the grain of the clocks is allowed.
+ */
+const AHEAD_MS = 250;
+const BEHIND_MS = 2;
+
+/** @param ahead milliseconds that sliding time is ahead of the wall clock */
+export function isWallTime(ahead: number): boolean {
+  return ahead <= AHEAD_MS && ahead >= -BEHIND_MS;
+}
+
 const NO_CLOCK: LimitClock = { sliding: 0, wall: 0, calendar: 0 };
+
+/** `detail.slots` of an outcome whose call may still run. */
+export const HELD = 'held';
 
 /** An intent whose outcome is not in the log: its call runs, or nobody knows what became of it. */
 export interface OpenIntent {
@@ -59,10 +74,13 @@ export class Ledger {
     }
   }
 
-  /** The end of a call; anything but `not_sent` leaves its units where they are. Once for each intent. */
-  outcome(requestId: string, outcome: string | undefined): void {
+  /**
+   * The end of a call; anything but `not_sent` leaves its units where they are. Once for each intent.
+   * @param held the call may still run: it holds its slots until its deadline, as if nothing was known of it
+   */
+  outcome(requestId: string, outcome: string | undefined, held: boolean): void {
     const intent = this.open.get(requestId);
-    if (intent === undefined) return;
+    if (intent === undefined || held) return;
     this.open.delete(requestId);
     if (outcome !== 'not_sent' || this.#isPast(intent, LATE_MS)) return;
     for (const { key, units, slice } of intent.limits) {

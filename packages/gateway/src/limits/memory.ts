@@ -4,12 +4,24 @@ import {
   chargeWindow,
   emptyWindow,
   isIdle,
+  type LimitCharge,
   lookWindow,
   releaseWindow,
+  type SlotCharge,
   type WindowState,
 } from '@gatehouse/policy';
-import type { CounterStats, Counters, LookResult, Receipt, ReservedCharge, ReserveResult } from './counters.ts';
-import type { Ledger, LimitClock } from './ledger.ts';
+import {
+  type CallUnderWay,
+  type CounterStats,
+  type Counters,
+  type LookResult,
+  needNoCall,
+  type Receipt,
+  type ReservedCharge,
+  type ReserveResult,
+} from './counters.ts';
+import { isWallTime, type Ledger, type LimitClock } from './ledger.ts';
+import { type OpenCall, SLOT_RETRY_MS, Slots } from './slots.ts';
 
 export interface MemoryCountersOptions {
   /**
@@ -32,12 +44,6 @@ interface Entry {
   readonly state: WindowState;
 }
 
-/**
- * How far sliding time may be from the wall clock and pass for the same. Ahead, a little is the time that judging takes,
- * and would give capacity back late; behind, it would give it back early, so only the grain of the clocks is allowed.
- */
-const AHEAD_MS = 250;
-const BEHIND_MS = 2;
 /** How many counters each reservation looks at to drop those that no longer count anything. */
 const SWEEP = 4;
 
@@ -47,6 +53,7 @@ export class MemoryCounters implements Counters {
   readonly #maxCounters: number;
   readonly #entries = new Map<string, Entry>();
   readonly #onStep: () => void;
+  readonly #slots = new Slots();
   readonly #released = new WeakSet<Receipt>();
   #sweeper: Iterator<[string, Entry]> | undefined;
   /** Sliding time is `#base` + the monotonic clock. */
@@ -89,8 +96,14 @@ export class MemoryCounters implements Counters {
     return { ...this.#times(now), wall: now };
   }
 
+  /** Calls of an earlier process that may still run hold their slots until their deadline. Before the first reservation. */
+  inheritSlots(calls: Iterable<OpenCall>): void {
+    this.#slots.inherit(calls);
+  }
+
   /** @throws Error when the call needs a new counter and there is no room: the caller denies */
-  reserve(charges: readonly Charge[], now: number): ReserveResult {
+  reserve(charges: readonly LimitCharge[], now: number, call?: CallUnderWay): ReserveResult {
+    if (call === undefined) needNoCall(charges);
     const times = this.#times(now);
     const denial = this.#firstDenial(charges, times);
     if (denial !== undefined) {
@@ -100,7 +113,16 @@ export class MemoryCounters implements Counters {
     this.#sweep(times);
     this.#needRoom(charges, times);
     const done: ReservedCharge[] = [];
+    let slots: SlotCharge[] | undefined;
     for (const charge of charges) {
+      if (charge.kind === 'slot') {
+        if (call === undefined) continue;
+        const until = times.sliding + call.deadline - now;
+        this.#slots.take(charge.key, call.id, charge.max, until, times.sliding);
+        slots ??= [];
+        slots.push(charge);
+        continue;
+      }
       let entry = this.#entries.get(charge.key);
       if (entry === undefined) {
         entry = { window: charge, state: emptyWindow() };
@@ -114,15 +136,18 @@ export class MemoryCounters implements Counters {
       }
       // Two charges on one counter pass the look one by one and may not fit together: nothing of them stays.
       for (const each of done) this.#giveBack(each);
+      if (call !== undefined) for (const each of slots ?? []) this.#slots.free(each.key, call.id);
       this.#deniedCount += 1;
       return { ok: false, charge, used: charged.used, retryAfterMs: charged.retryAfterMs };
     }
     this.#reservedCount += 1;
-    const isWall = isSame(times.sliding - now);
-    return { ok: true, receipt: isWall ? { charges: done } : { charges: done, sliding: times.sliding } };
+    const receipt: { -readonly [K in keyof Receipt]: Receipt[K] } = { charges: done };
+    if (!isWallTime(times.sliding - now)) receipt.sliding = times.sliding;
+    if (slots !== undefined && call !== undefined) receipt.slots = { id: call.id, charges: slots };
+    return { ok: true, receipt };
   }
 
-  look(charges: readonly Charge[], now: number): LookResult {
+  look(charges: readonly LimitCharge[], now: number): LookResult {
     return this.#firstDenial(charges, this.#times(now)) ?? { ok: true };
   }
 
@@ -131,21 +156,35 @@ export class MemoryCounters implements Counters {
     this.#released.add(receipt);
     this.#releasedCount += 1;
     for (const each of receipt.charges) this.#giveBack(each);
+    this.free(receipt);
+  }
+
+  free({ slots }: Receipt): void {
+    if (slots === undefined) return;
+    // An id that holds nothing any more frees nothing, so that a second time does no harm.
+    for (const { key } of slots.charges) this.#slots.free(key, slots.id);
   }
 
   stats(): CounterStats {
     return {
-      counters: this.#entries.size,
+      counters: this.#entries.size + this.#slots.size,
       reserved: this.#reservedCount,
       denied: this.#deniedCount,
       released: this.#releasedCount,
     };
   }
 
-  #firstDenial(charges: readonly Charge[], times: Times): Extract<ReserveResult, { ok: false }> | undefined {
-    let first: { charge: Charge; used: number } | undefined;
+  #firstDenial(charges: readonly LimitCharge[], times: Times): Extract<ReserveResult, { ok: false }> | undefined {
+    let first: { charge: LimitCharge; used: number; freeWithinMs?: number } | undefined;
     let retryAfterMs = 0;
     for (const charge of charges) {
+      if (charge.kind === 'slot') {
+        const look = this.#slots.look(charge.key, charge.max, times.sliding);
+        if (look.free) continue;
+        first ??= { charge, used: look.used, freeWithinMs: look.freeWithinMs };
+        retryAfterMs = Math.max(retryAfterMs, Math.min(SLOT_RETRY_MS, look.freeWithinMs));
+        continue;
+      }
       const state = this.#entries.get(charge.key)?.state ?? emptyWindow();
       const look = lookWindow(charge, state, timeOf(charge, times));
       if (look.free) continue;
@@ -166,7 +205,7 @@ export class MemoryCounters implements Counters {
     this.#base ??= now - monotonic;
     this.#calendar = Math.max(this.#calendar, now);
     const sliding = Math.floor(this.#base + monotonic);
-    if (!isSame(sliding - now - this.#ahead)) {
+    if (!isWallTime(sliding - now - this.#ahead)) {
       this.#ahead = sliding - now;
       this.#onStep();
     }
@@ -174,6 +213,7 @@ export class MemoryCounters implements Counters {
   }
 
   #sweep(times: Times): void {
+    this.#slots.sweep(times.sliding, SWEEP);
     for (let i = 0; i < SWEEP; i++) {
       this.#sweeper ??= this.#entries.entries();
       const next = this.#sweeper.next();
@@ -186,15 +226,18 @@ export class MemoryCounters implements Counters {
     }
   }
 
-  #needRoom(charges: readonly Charge[], times: Times): void {
+  #needRoom(charges: readonly LimitCharge[], times: Times): void {
     const fresh = new Set(charges.map((charge) => charge.key).filter((key) => !this.#entries.has(key))).size;
-    if (fresh === 0 || this.#entries.size + fresh <= this.#maxCounters) return;
+    if (fresh === 0 || this.#entries.size + this.#slots.size + fresh <= this.#maxCounters) return;
     // Dropping a counter that still counts would let calls pass above `max`; refusing never does.
+    this.#slots.sweepAll(times.sliding);
     for (const [key, entry] of this.#entries) {
       if (isDone(entry, times)) this.#entries.delete(key);
     }
-    if (this.#entries.size + fresh > this.#maxCounters) {
-      throw new Error(`${this.#entries.size} limit counters are in use, which is all that fit into memory`);
+    if (this.#entries.size + this.#slots.size + fresh > this.#maxCounters) {
+      throw new Error(
+        `${this.#entries.size + this.#slots.size} limit counters are in use, which is all that fit into memory`,
+      );
     }
   }
 }
@@ -202,10 +245,6 @@ export class MemoryCounters implements Counters {
 interface Times {
   readonly sliding: number;
   readonly calendar: number;
-}
-
-function isSame(ahead: number): boolean {
-  return ahead <= AHEAD_MS && ahead >= -BEHIND_MS;
 }
 
 /** What an unknown window counted is kept: dropping it could let calls pass above `max`. */

@@ -3,6 +3,7 @@ import { verifyAuditLog } from '@gatehouse/verify';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { planRecovery, segmentsNeeded } from '../audit/needed.ts';
+import type { LimitRecord } from '../audit/record.ts';
 import { outcome, testLog } from '../audit/testing.ts';
 import { CountersJournal } from './journal.ts';
 import { Ledger } from './ledger.ts';
@@ -349,5 +350,32 @@ describe('what recovery reads', () => {
     );
     expect((await recoverLimits(world.auditDir, world.wall())).unreadable).toBe(3);
     expect(await recovered(world)).toEqual(before);
+  });
+
+  it('[POL-CONCURRENT, LIM-RESTART] names the calls that may still run, with their slots and deadlines', async () => {
+    const slot = { key: 's', units: 1, slot: true as const };
+    for (const countersEvery of [1000, 4]) {
+      const world = new World({ countersEvery });
+      const { audit } = await world.start();
+      const deadline = world.wall() + 600_000;
+      const intent = (requestId: string, limits: LimitRecord[] = [slot], until = deadline) =>
+        audit.append({ kind: 'intent', requestId, decision: { outcome: 'allow', limits, deadline: until } }, 'process');
+      for (const id of ['open', 'answered', 'not sent', 'held']) await intent(id);
+      await intent('without slots', [{ key: 'w', units: 1, slice: 7 }]);
+      await intent('past', [slot], world.wall());
+      await intent('two', [slot, { ...slot, key: 't' }]);
+      audit.enqueue({ kind: 'outcome', requestId: 'answered', decision: { outcome: 'allow' } });
+      audit.enqueue({ kind: 'outcome', requestId: 'not sent', decision: { outcome: 'not_sent' } });
+      const held = { decision: { outcome: 'unknown' }, detail: { slots: 'held' } };
+      audit.enqueue({ kind: 'outcome', requestId: 'held', ...held });
+      await intent('last', [{ key: 'w', units: 1, slice: 8 }]);
+      world.die();
+      const { openCalls } = await recoverLimits(world.auditDir, world.wall());
+      expect(openCalls.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
+        { id: 'held', deadline, keys: ['s'] },
+        { id: 'open', deadline, keys: ['s'] },
+        { id: 'two', deadline, keys: ['s', 't'] },
+      ]);
+    }
   });
 });

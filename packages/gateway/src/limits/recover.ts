@@ -5,13 +5,15 @@ import { isCounters, readCounters, seqOf } from '../audit/counters-record.ts';
 import { type CountersSet, planRecovery, WINDOW_HORIZON_MS } from '../audit/needed.ts';
 import type { LimitRecord } from '../audit/record.ts';
 import { segmentLines } from '../audit/segment-lines.ts';
-import { Ledger } from './ledger.ts';
+import { HELD, Ledger } from './ledger.ts';
+import type { OpenCall } from './slots.ts';
 
 interface LimitedRecord {
   kind: string;
   time: string;
   request_id: string;
   decision?: { outcome: string; limits?: readonly LimitRecord[]; deadline?: string; sliding?: number };
+  detail?: { slots?: string };
 }
 
 export interface RecoveredLimits {
@@ -30,6 +32,8 @@ export interface RecoveredLimits {
   readonly segments: number;
   /** Lines that are damaged, so that what they reserved is not known. */
   readonly unreadable: number;
+  /** Those of the open intents that hold slots. */
+  readonly openCalls: readonly OpenCall[];
 }
 
 const LIMITS = Buffer.from('"limits":[');
@@ -59,7 +63,17 @@ export async function recoverLimits(dir: string, now: number): Promise<Recovered
   for (const [key, entry] of ledger.counters) ledger.dropIfIdle(key, entry);
   for (const intent of ledger.open.values()) ledger.dropAtDeadline(intent);
   const { from, records, unreadable } = reader;
-  return { ledger, covers, from, records, segments, unreadable };
+  return { ledger, covers, from, records, segments, unreadable, openCalls: callsWithSlots(ledger) };
+}
+
+/** Their deadlines are of sliding time, as slots are: a step of the wall clock neither ends nor lengthens them. */
+function callsWithSlots(ledger: Ledger): OpenCall[] {
+  const calls: OpenCall[] = [];
+  for (const { requestId, time, deadline, sliding, limits } of ledger.open.values()) {
+    const keys = limits.filter(({ slot }) => slot === true).map(({ key }) => key);
+    if (keys.length > 0) calls.push({ id: requestId, deadline: sliding + deadline - time, keys });
+  }
+  return calls;
 }
 
 class Reader {
@@ -108,9 +122,9 @@ class Reader {
 
   #call(line: Buffer): void {
     const record = parsePlainJson(line.toString()) as LimitedRecord;
-    const { request_id: requestId, decision } = record;
+    const { request_id: requestId, decision, detail } = record;
     if (record.kind === 'outcome') {
-      this.ledger.outcome(requestId, decision?.outcome);
+      this.ledger.outcome(requestId, decision?.outcome, detail?.slots === HELD);
       return;
     }
     const time = Date.parse(record.time);

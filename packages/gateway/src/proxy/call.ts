@@ -1,9 +1,9 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
-import { type Charge, type Decision, limitDenial } from '@gatehouse/policy';
+import { type Decision, limitDenial } from '@gatehouse/policy';
 import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
 import { AuditUnavailableError } from '../audit/log.ts';
-import type { Receipt, ReserveResult } from '../limits/counters.ts';
+import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { sessionLane } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, TOO_MANY_STREAMS, unknownTool } from './answers.ts';
@@ -15,6 +15,7 @@ import {
   type Inbound,
   isGatehouse,
   releaseReservation,
+  reserveLimits,
   transportOf,
 } from './gate.ts';
 import {
@@ -155,12 +156,13 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
 
   // Reserve: all limits of the call in one step, all or none (P4).
   let receipt: Receipt | undefined;
+  const deadline = now + gate.limits.callDeadline;
   if (judgement.decision.charges.length > 0) {
-    const reserved = reserve(gate, judgement.decision.charges, now);
+    const reserved = reserveLimits(gate, judgement.decision.charges, now, { id: call.requestId, deadline });
     // Counters in memory answer at once, and then nothing waits from the judgement to the intent.
     const result = reserved instanceof Promise ? await reserved : reserved;
-    if (result === undefined) {
-      const message = 'The limits of this call cannot be counted, so the call was not made. Try again later.';
+    if ('unavailable' in result) {
+      const message = `The limits of this call cannot be counted${result.unavailable}, so the call was not made. Try again later.`;
       await recordRefusal(gate, inbound, call.requestId, '(limits unavailable)', message, methodOf(call.message));
       unavailable(call, message);
       return;
@@ -181,7 +183,6 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   // Store the intent (P3): no record, no call.
   // What reserved makes an intent in any case: the log is what the counters are rebuilt from.
   const acts = vendor || rule?.canAct === true || receipt !== undefined;
-  const deadline = now + gate.limits.callDeadline;
   try {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
@@ -214,21 +215,6 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   } catch (error) {
     // The intent stands in the log: the relay gives it its outcome, and the reservation back if nothing was sent.
     relay.fault(error);
-  }
-}
-
-/** Undefined: the counters do not work, so that nothing with a limit may pass (spec: gateway §9). */
-function reserve(
-  gate: Gate,
-  charges: readonly Charge[],
-  now: number,
-): ReserveResult | undefined | Promise<ReserveResult | undefined> {
-  const failed = (error: unknown): undefined => gate.metrics.fault(error) as undefined;
-  try {
-    const result = gate.counters.reserve(charges, now);
-    return result instanceof Promise ? result.catch(failed) : result;
-  } catch (error) {
-    return failed(error);
   }
 }
 

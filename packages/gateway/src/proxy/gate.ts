@@ -1,7 +1,14 @@
 // What the choke point works with. Made once by gateway.ts; nothing in it changes while a call runs but what says so.
+import type { LimitCharge } from '@gatehouse/policy';
 import type { AuditLog, Durability } from '../audit/log.ts';
 import { GatehouseError } from '../errors.ts';
-import type { Counters, Receipt } from '../limits/counters.ts';
+import {
+  type CallUnderWay,
+  type Counters,
+  CountersUnavailableError,
+  type Receipt,
+  type ReserveResult,
+} from '../limits/counters.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Directory, GrantEntry, ServerEntry } from '../model.ts';
 import type { IntakeReport, ObservedTool } from '../services.ts';
@@ -97,11 +104,47 @@ export function durabilityOf(gate: Gate, read: boolean): Durability {
   return read ? 'process' : 'power';
 }
 
+/**
+ * Reserves all limits of a call, or none. `unavailable`: the counters do not work, so that nothing with a limit may pass
+ * (spec: gateway §9); the reason, where there is one to tell.
+ */
+export function reserveLimits(
+  gate: Gate,
+  charges: readonly LimitCharge[],
+  now: number,
+  call: CallUnderWay,
+): ReserveResult | Unavailable | Promise<ReserveResult | Unavailable> {
+  const failed = (error: unknown): Unavailable => {
+    gate.metrics.fault(error);
+    return { unavailable: error instanceof CountersUnavailableError ? ` (${error.reason})` : '' };
+  };
+  try {
+    const result = gate.counters.reserve(charges, now, call);
+    return result instanceof Promise ? result.catch(failed) : result;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+interface Unavailable {
+  /** Why, in brackets; empty where only the program log may say. */
+  readonly unavailable: string;
+}
+
 /** Gives a reservation back; a counter store that fails here keeps the units, which errs on the safe side. */
 export function releaseReservation(gate: Gate, receipt: Receipt | undefined): void {
   if (receipt === undefined) return;
   try {
     gate.counters.release(receipt)?.catch((error: unknown) => gate.metrics.fault(error));
+  } catch (error) {
+    gate.metrics.fault(error);
+  }
+}
+
+/** Frees the slots of a call that is over; a counter store that fails here holds them until the call's deadline. */
+export function freeSlots(gate: Gate, receipt: Receipt): void {
+  try {
+    gate.counters.free(receipt)?.catch((error: unknown) => gate.metrics.fault(error));
   } catch (error) {
     gate.metrics.fault(error);
   }

@@ -158,16 +158,25 @@ export function intentRecord(
   };
 }
 
-function reservedBy({ charges, sliding }: Receipt): Pick<DecisionRecord, 'limits' | 'sliding'> {
+function reservedBy({ charges, sliding, slots }: Receipt): Pick<DecisionRecord, 'limits' | 'sliding'> {
   const limits = charges.map(({ charge, slice }): LimitRecord => ({ key: charge.key, units: charge.amount, slice }));
+  for (const { key } of slots?.charges ?? []) limits.push({ key, units: 1, slot: true });
   return sliding === undefined ? { limits } : { limits, sliding };
 }
 
-export function outcomeRecord(call: CallState, outcome: string, result: ResultRecord, message?: string): CallRecord {
+/** @param held the call may still run, so that its slots are held until its deadline, over a restart as well */
+export function outcomeRecord(
+  call: CallState,
+  outcome: string,
+  result: ResultRecord,
+  message?: string,
+  held = false,
+): CallRecord {
   return {
     ...baseRecord(call.inbound, call.requestId),
     kind: 'outcome',
     decision: { outcome, ...(message === undefined ? {} : { message }) },
     result,
+    ...(held ? { detail: { slots: 'held' } } : {}),
   };
 }

@@ -5,7 +5,7 @@ import type { Receipt } from '../limits/counters.ts';
 import type { EventMeta, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
-import { releaseReservation } from './gate.ts';
+import { freeSlots, releaseReservation } from './gate.ts';
 import { admit, refusedInput } from './inbound.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
@@ -32,8 +32,11 @@ export class Relay implements UpstreamSink {
   #exchange: UpstreamExchange | undefined;
   #timer: NodeJS.Timeout | undefined;
   #handedOver = false;
+  /** Nothing of the call can run at the upstream any more: it gave its final answer, or the deadline came. */
+  #over = false;
   #done = false;
   #status = 200;
+  #stream = false;
   #session: Session | undefined;
   #startedAt = 0;
   #refusals = 0;
@@ -56,6 +59,7 @@ export class Relay implements UpstreamSink {
       this.#timer = setTimeout(() => {
         if (this.#done) return;
         exchange.abort();
+        this.#over = true;
         this.#fail('The server did not answer before the deadline of the call.', 504, this.#unanswered());
       }, this.#options.deadline - gate.clock());
     }
@@ -126,6 +130,7 @@ export class Relay implements UpstreamSink {
   #head(status: number, session: string | undefined, stream: boolean): void {
     if (this.#done) return;
     this.#status = status;
+    this.#stream = stream;
     // The session stands in the head of the reply to `initialize`, before anything of the reply is known.
     if (session !== undefined && status < 300 && this.#call.message.method === 'initialize') this.#openSession(session);
     if (stream && status < 300) this.#call.client.openStream();
@@ -142,6 +147,8 @@ export class Relay implements UpstreamSink {
     if (!reply.ok) {
       // A refusal may be explained in any format: its status says it, and is answered at its end.
       if (meta === undefined && this.#status >= 400) return true;
+      // Outside a stream it is the whole of the answer.
+      this.#over = meta === undefined;
       this.#abortAndFail('The server sent what is no JSON-RPC message.');
       return true;
     }
@@ -180,6 +187,8 @@ export class Relay implements UpstreamSink {
       return;
     }
     if (this.#done) return;
+    // A stream may end and the call run on: the client could come back for the answer (2025-11-25, resumable streams).
+    this.#over = this.#status >= 300 || !this.#stream;
     const { client, id } = this.#call;
     if (this.#options.listening === true) {
       this.#finish('allow', {});
@@ -206,11 +215,18 @@ export class Relay implements UpstreamSink {
       return;
     }
     if (this.#done) return;
+    const { gone } = failure;
+    this.#over = gone === true;
     this.#fail(failure.message, 502, this.#unanswered());
+    const { receipt } = this.#options;
+    if (gone instanceof Promise && receipt?.slots !== undefined) {
+      void gone.then(() => freeSlots(this.#call.gate, receipt));
+    }
   }
 
   #answer(reply: Reply, bytes: Uint8Array, meta: EventMeta | undefined): void {
     const { client, message } = this.#call;
+    this.#over = true;
     if (this.#status === 401 || this.#status === 403) {
       // The client's own token is good; a 401 would make it throw that away.
       this.#fail('The server did not accept the credentials that the gateway has for it.', 502, 'error');
@@ -343,8 +359,11 @@ export class Relay implements UpstreamSink {
     this.#done = true;
     clearTimeout(this.#timer);
     const { gate, inbound } = this.#call;
+    const { receipt } = this.#options;
     // Either order is safe: a release that is lost with its record leaves more counted after a restart, never less.
-    if (!this.#handedOver) releaseReservation(gate, this.#options.receipt);
+    if (!this.#handedOver) releaseReservation(gate, receipt);
+    else if (this.#over && receipt?.slots !== undefined) freeSlots(gate, receipt);
+    const held = this.#handedOver && !this.#over && receipt?.slots !== undefined;
     const upstreamMs = this.#handedOver ? performance.now() - this.#startedAt : undefined;
     try {
       if (upstreamMs !== undefined) gate.metrics.upstream(inbound.grant.entry.server.slug, outcome, upstreamMs);
@@ -352,7 +371,7 @@ export class Relay implements UpstreamSink {
       const timed = upstreamMs === undefined ? result : { ...result, upstreamMs };
       // What was given back above is recorded so, whatever ended the call.
       const recorded = this.#handedOver ? outcome : 'not_sent';
-      gate.audit.enqueue(outcomeRecord(this.#call, recorded, timed, message));
+      gate.audit.enqueue(outcomeRecord(this.#call, recorded, timed, message, held));
     } catch (error) {
       // What happened has happened: the client is told all the same, and the log shows the intent as unknown.
       gate.metrics.fault(error);

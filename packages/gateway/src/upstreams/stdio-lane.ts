@@ -101,7 +101,7 @@ export class Lane {
       if (this.#ended === undefined) {
         this.#options.log('child ended', { server: this.#slug, how, stderr: child.stderrLines().slice(-5) });
       }
-      this.#end('The server’s process ended before it answered.', `its process ended (${how})`);
+      this.#end('The server’s process ended before it answered.', `its process ended (${how})`, true);
     });
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
@@ -270,14 +270,18 @@ export class Lane {
     if (!sink.onMessage(bytes, {})) this.#child?.pause();
   }
 
-  #end(message: string, why?: string): void {
+  #end(message: string, why?: string, exited = false): void {
     if (this.#ended !== undefined) return;
     this.#ended = message;
     clearTimeout(this.#idle);
     this.#report(false, why);
     const handedOver = this.#waiting === undefined;
     this.#waiting = undefined;
-    for (const pending of this.#pending.values()) pending.sink.onFailure({ handedOver, message });
+    // One that was told to end may run until it is gone.
+    const gone = exited || this.#child?.exited;
+    for (const pending of this.#pending.values()) {
+      pending.sink.onFailure({ handedOver, message, ...(gone === undefined ? {} : { gone }) });
+    }
     this.#pending.clear();
     this.#listener?.onEnd();
     this.#listener = undefined;

@@ -15,6 +15,11 @@ export interface UpstreamFailure {
    * (spec: policy §5). True: everything may have happened.
    */
   handedOver: boolean;
+  /**
+   * Nothing can run any more of what was handed over, for its process is gone; or the promise of that moment. Absent:
+   * nobody can know.
+   */
+  gone?: true | Promise<unknown>;
   /** Plain words: what failed and what to do. Shown to agents: holds no secret and no address. */
   message: string;
 }
