@@ -29,14 +29,15 @@ export class Processes {
 
   /** Asks all to end, in reverse order, and makes them after 5 s. */
   async end(): Promise<void> {
-    for (const child of this.#children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const child of this.#children.toReversed()) await endChild(child);
+    this.#children.length = 0;
+  }
+
+  /** Ends one of them in the same way. */
+  async stop({ child }: Started): Promise<void> {
+    await endChild(child);
+    const at = this.#children.indexOf(child);
+    if (at !== -1) this.#children.splice(at, 1);
   }
 
   #keep(child: ChildProcess): Started {
@@ -52,16 +53,41 @@ export class Processes {
   }
 }
 
-/** The next message of a forked child. @throws Error when it ends instead, with what it said */
-export function nextMessage<T>(started: Started): Promise<T> {
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/**
+ * The next message of a forked child.
+ * @throws Error when it ends instead, or says nothing for the given milliseconds, with what it said
+ */
+export function nextMessage<T>(started: Started, milliseconds = 30_000): Promise<T> {
   const { child } = started;
   return new Promise((resolve, reject) => {
-    const ended = () => reject(new Error(`a process of the benchmark ended: ${started.errors()}`));
-    child.once('exit', ended);
-    child.once('message', (message) => {
+    const settle = (): void => {
+      clearTimeout(timer);
       child.off('exit', ended);
+      child.off('message', told);
+    };
+    const ended = (): void => {
+      settle();
+      reject(new Error(`a process of the benchmark ended: ${started.errors()}`));
+    };
+    const told = (message: unknown): void => {
+      settle();
       resolve(message as T);
-    });
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(new Error(`a process of the benchmark was silent for ${milliseconds / 1_000} s: ${started.errors()}`));
+    }, milliseconds);
+    child.once('exit', ended);
+    child.once('message', told);
   });
 }
 
