@@ -14,6 +14,11 @@ export interface Slice {
   connections: number;
   warmUpMs: number;
   measureMs: number;
+  /**
+   * Both times are repeated whole until each connection had this many calls on average: many connections are answered in
+   * bursts, and a slice shorter than a burst would measure its place in it. 0: as long as they are.
+   */
+  leastCalls: number;
   /** Whose CPU time is read at both ends of the measured time; undefined: nobody's. */
   pid: number | undefined;
   upstreamPid: number;
@@ -36,6 +41,8 @@ export interface SliceResult {
 }
 
 let nextId = FIRST_ID;
+/** However slow the calls are: a slice ends. */
+const LONGEST_MS = 20_000;
 
 class Run {
   readonly #slice: Slice;
@@ -67,18 +74,18 @@ class Run {
   }
 
   async #measure(): Promise<SliceResult> {
-    const { connections, warmUpMs, measureMs, pid, upstreamPid } = this.#slice;
+    const { connections, warmUpMs, measureMs, leastCalls, pid, upstreamPid } = this.#slice;
     this.#sockets = await Promise.all(Array.from({ length: connections }, () => this.#connect()));
     const done = new Promise<void>((resolve) => {
       this.#allDone = resolve;
     });
     this.#open = connections;
     for (const socket of this.#sockets) this.#loop(socket);
-    await pause(warmUpMs);
+    await this.#pause(warmUpMs, Math.min(1, leastCalls));
     // What was on its way at the change counts with its whole latency: no long call is cut out of the figures.
     this.#histogram = new Histogram();
     const before = usage(pid, upstreamPid);
-    await pause(measureMs);
+    await this.#pause(measureMs, leastCalls);
     const after = usage(pid, upstreamPid);
     const measured = this.#histogram;
     this.#histogram = new Histogram();
@@ -94,6 +101,13 @@ class Run {
       loadMicros: after.own - before.own,
       upstreamMicros: after.upstream - before.upstream,
     };
+  }
+
+  async #pause(milliseconds: number, leastCalls: number): Promise<void> {
+    const wanted = this.#answered + leastCalls * this.#slice.connections;
+    const until = performance.now() + LONGEST_MS;
+    do await pause(milliseconds);
+    while (this.#answered < wanted && performance.now() < until);
   }
 
   #connect(): Promise<Socket> {

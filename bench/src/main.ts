@@ -32,7 +32,7 @@ async function run(options: Options, args: readonly string[]): Promise<void> {
   let other: OtherCheckout | undefined;
   const interrupted = new Promise<never>((_, reject) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+      process.on(signal, () => reject(new Error(`ended by ${signal}`)));
     }
   });
   try {
@@ -46,7 +46,7 @@ async function run(options: Options, args: readonly string[]): Promise<void> {
       writeFigures(join(OWN_ROOT, 'docs/benchmarks.md'), figures(result, report, args));
     }
   } finally {
-    await processes.end();
+    await processes.close();
     other?.remove();
     rmSync(folder, { recursive: true, force: true });
   }
@@ -125,7 +125,9 @@ async function measure(
       ...(judge === undefined ? {} : { judge }),
     });
   } else {
-    result.warnings.push(`an interval over ${starts * rounds} rounds says nothing: bounds need ${BOUND_ROUNDS}`);
+    result.warnings.push(
+      `intervals need rounds: bounds are looked at from ${BOUND_ROUNDS} on, and here were ${starts * rounds}`,
+    );
   }
   if (options.profile !== undefined) result.warnings.push('the gateway was profiled, which slows it down');
   if (machine.changed === true) result.warnings.push('there are changes that were not committed');

@@ -15,15 +15,18 @@ export interface Started {
 
 export class Processes {
   readonly #children: ChildProcess[] = [];
+  #closed = false;
 
   /** Forks a module of this folder; messages go both ways. */
   fork(module: string, args: readonly string[] = []): Started {
+    this.#checkOpen();
     const path = fileURLToPath(new URL(module, import.meta.url));
     return this.#keep(fork(path, [...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }));
   }
 
   /** Starts a program; its standard output is not read. */
   spawn(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Started {
+    this.#checkOpen();
     return this.#keep(spawn(command, [...args], { stdio: ['ignore', 'ignore', 'pipe'], env }));
   }
 
@@ -33,11 +36,21 @@ export class Processes {
     this.#children.length = 0;
   }
 
+  /** Ends all, and lets nothing be started any more by what still runs. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.end();
+  }
+
   /** Ends one of them in the same way. */
   async stop({ child }: Started): Promise<void> {
     await endChild(child);
     const at = this.#children.indexOf(child);
     if (at !== -1) this.#children.splice(at, 1);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error('the benchmark is ending');
   }
 
   #keep(child: ChildProcess): Started {

@@ -74,13 +74,15 @@ export function key({ workload, variant, connections }: Pick<Sample, 'workload' 
   return `${workload}/${variant}/${connections}`;
 }
 
+/** Per connection, in the measured time. */
+const LEAST_CALLS = 4;
 const WARM_UP_SHARE = 0.3;
 const LEAST_WARM_UP_MS = 50;
 const QUIET_STEP_MS = 40;
 const QUIET_SHARE = 0.04;
 const QUIET_LIMIT_MS = 10_000;
 /** How long the load generator may be silent beyond the slice itself: a hung variant ends the run. */
-const SLICE_GRACE_MS = 60_000;
+const SLICE_GRACE_MS = 90_000;
 
 /**
  * @param latencies what it adds to
@@ -98,7 +100,12 @@ export async function runRounds(
   const most = Math.max(...options.connections);
   for (const workload of options.compileMs > 0 ? options.workloads : []) {
     for (const variant of variants) {
-      await runSlice(crew, variant, workload, { connections: most, warmUpMs: options.compileMs, measureMs: 1 });
+      await runSlice(crew, variant, workload, {
+        connections: most,
+        warmUpMs: options.compileMs,
+        measureMs: 1,
+        leastCalls: 0,
+      });
       await settleDown(variant);
     }
   }
@@ -109,7 +116,12 @@ export async function runRounds(
     const round = options.start * options.rounds + index;
     // Every other round backwards: what changes steadily during a round does not favour a place in the order.
     for (const { workload, variant, connections } of round % 2 === 0 ? plan : plan.toReversed()) {
-      const result = await runSlice(crew, variant, workload, { connections, warmUpMs, measureMs });
+      const result = await runSlice(crew, variant, workload, {
+        connections,
+        warmUpMs,
+        measureMs,
+        leastCalls: LEAST_CALLS,
+      });
       const after = await settleDown(variant);
       const histogram = Histogram.from(result.latencies);
       const place = { round, start: options.start, workload, variant: variant.name, connections };
@@ -150,7 +162,7 @@ async function runSlice(
   { load, upstream }: Crew,
   { name, pid, targets }: Variant,
   workload: string,
-  times: { connections: number; warmUpMs: number; measureMs: number },
+  times: Pick<Slice, 'connections' | 'warmUpMs' | 'measureMs' | 'leastCalls'>,
 ): Promise<SliceResult> {
   const what = `${name}, ${workload}, ${times.connections} connections`;
   const target = targets.get(workload);
@@ -164,7 +176,7 @@ async function runSlice(
   const message = await answer;
   if ('error' in message) throw new Error(`${what}: ${message.error}`);
   if (times.measureMs > 1 && message.result.calls === 0) {
-    throw new Error(`${what}: no call was answered in ${times.measureMs} ms; try a larger --seconds`);
+    throw new Error(`${what}: no call was answered in ${Math.round(message.result.micros / 1_000)} ms`);
   }
   return message.result;
 }
