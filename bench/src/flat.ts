@@ -56,12 +56,10 @@ export async function benchFlat(options: FlatOptions): Promise<FlatResult> {
   const latencies: Latencies = new Map();
   const plan = { rounds, workloads: [workloadName(WORKLOAD)], connections, seconds, compileMs, onRound };
   for (let start = 0; start < starts; start++) {
-    const gateways = [];
+    const gateways = await Promise.all(homes.map(({ home }) => home.start(processes)));
     const variants: Variant[] = [];
-    for (const { name, home } of homes) {
-      const gateway = await home.start(processes);
-      gateways.push(gateway);
-      variants.push(await gatewayVariant(name, gateway, 'read', [WORKLOAD]));
+    for (const [index, { name }] of homes.entries()) {
+      variants.push(await gatewayVariant(name, gateways[index]!, 'read', [WORKLOAD]));
     }
     samples.push(...(await runRounds(crew, variants, { ...plan, start }, latencies)));
     for (const { started } of gateways) await processes.stop(started);

@@ -147,7 +147,7 @@ export function policy(toolCount: number) {
 export const FIRST_ID = 1_000_000_000;
 
 /** Lines of an order that bring a call, and its result, to about 20 kB. */
-const LINES = Array.from({ length: 178 }, (_, index) => ({
+const LINES = Array.from({ length: 165 }, (_, index) => ({
   sku: `SKU-${100_000 + index}`,
   quantity: (index % 9) + 1,
   price: 12.5 + index,
