@@ -19,13 +19,21 @@ const LIMIT_MS = 120_000;
 let folder: string;
 let data: string;
 let json: string;
+let running: ChildProcess | undefined;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-bench-test-'));
   data = join(folder, 'data');
   json = join(folder, 'result.json');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  // Only after a failure is there anything left to end.
+  const { pid, exitCode, signalCode } = running ?? {};
+  if (pid !== undefined && exitCode === null && signalCode === null) {
+    for (const one of [...descendants(pid), pid]) process.kill(one, 'SIGKILL');
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
 
 interface Running {
   child: ChildProcess;
@@ -34,6 +42,7 @@ interface Running {
 
 function start(...args: string[]): Running {
   const child = spawn(process.execPath, [MAIN, '--data', data, '--json', json, ...args], { cwd: ROOT });
+  running = child;
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (some: string) => {
