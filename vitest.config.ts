@@ -20,7 +20,11 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['packages/*/src/**/*.e2e.test.ts', 'packages/*/test/**/*.e2e.test.ts'],
+          include: [
+            'packages/*/src/**/*.e2e.test.ts',
+            'packages/*/test/**/*.e2e.test.ts',
+            'bench/src/**/*.e2e.test.ts',
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,

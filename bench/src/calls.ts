@@ -1,84 +1,108 @@
-// The part that measures calls: starts the upstream, what stands in front of it, and the load generator, and runs the rounds.
-import { startGateway } from './gateway.ts';
-import { findNginx, startNginx } from './nginx.ts';
-import { nextMessage, type Processes } from './processes.ts';
-import { type RoundsOptions, runRounds, type Sample, type Variant } from './rounds.ts';
-import { prepareCall } from './session.ts';
-import { type Row, summarize } from './summary.ts';
-import type { CallClass } from './workload.ts';
+// The part that measures calls: every variant, every workload, every number of connections.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Processes } from './processes.ts';
+import { type Latencies, runRounds, type Sample, type Variant } from './rounds.ts';
+import {
+  BARE,
+  type Candidate,
+  DIRECT,
+  gatewayName,
+  gatewayVariant,
+  hopVariant,
+  NGINX_MISSING,
+  startBare,
+  startCrew,
+  startFresh,
+  startNginxHop,
+} from './scene.ts';
+import { type Comparison, compare, type Row, summarize } from './summary.ts';
+import { type CallClass, type Workload, workloadName } from './workload.ts';
 
-const ROLES = { direct: 'direct', reference: 'bare pass-through' };
-/** For variants that check no token: as long as the gateway's, so that the requests weigh the same. */
-const ANY_TOKEN = `gh_${'0'.repeat(49)}`;
+const CLASSES: readonly CallClass[] = ['read', 'write'];
 
 export interface CallsResult {
   rows: Row[];
+  /** The present gateway against the other one; empty without another. */
+  comparisons: Comparison[];
   samples: Sample[];
-  /** What could not be measured, with what to do about it. */
-  missing: string[];
 }
 
-export interface CallsOptions extends RoundsOptions {
+export interface CallsOptions {
   processes: Processes;
   /** For data and configuration files; removed by the caller. */
   folder: string;
-  /** Folder for a CPU profile of the gateway. */
+  /** The present gateway, and the one that it is compared with. */
+  candidates: readonly Candidate[];
+  workloads: readonly Workload[];
+  connections: readonly number[];
+  /** How often everything is started anew, and rounds of each start. */
+  starts: number;
+  rounds: number;
+  seconds: number;
+  compileMs: number;
+  /** Folder for CPU profiles of the gateways. */
   profile: string | undefined;
   random: () => number;
+  onRound?: (round: number) => void;
+  /** Told what could not be measured, with what to do about it. */
+  missing: (sentence: string) => void;
 }
 
-/** @throws Error when something does not start, a call is not answered with its result, or the system is not Linux */
-export async function benchCalls({
-  processes,
-  folder,
-  profile,
-  random,
-  ...options
-}: CallsOptions): Promise<CallsResult> {
-  if (process.platform !== 'linux') {
-    throw new Error(
-      'CPU time per call is read from /proc, which only Linux has. Elsewhere: npm run bench -- --only judge',
-    );
+/** @throws Error when something does not start, or a call is not answered with its result */
+export async function benchCalls(options: CallsOptions): Promise<CallsResult> {
+  const { processes, candidates, starts, rounds, seconds, compileMs, connections, onRound, random } = options;
+  const workloads = options.workloads.map(workloadName);
+  const samples: Sample[] = [];
+  const latencies: Latencies = new Map();
+  for (let start = 0; start < starts; start++) {
+    const { crew, variants } = await startAll(options, start);
+    const plan = { rounds, workloads, connections, seconds, compileMs, start, onRound };
+    samples.push(...(await runRounds(crew, variants, plan, latencies)));
+    await processes.end();
   }
-  const upstreamProcess = processes.fork('./upstream.ts');
-  const upstream = urlOf(await nextMessage<{ port: number }>(upstreamProcess));
-  const bareProcess = processes.fork('./pass-through.ts', [upstream.href]);
-  const bare = urlOf(await nextMessage<{ port: number }>(bareProcess));
-  const load = processes.fork('./load.ts');
-  await nextMessage(load);
+  const [present, other] = candidates;
+  const comparisons =
+    present === undefined || other === undefined
+      ? []
+      : CLASSES.flatMap((callClass) =>
+          compare(
+            samples,
+            { variant: gatewayName(present, callClass), against: gatewayName(other, callClass) },
+            random,
+          ),
+        );
+  return { rows: summarize(samples, latencies, { direct: DIRECT, reference: BARE }, random), comparisons, samples };
+}
 
+async function startAll(
+  { processes, folder: base, candidates, workloads, profile, missing }: CallsOptions,
+  start: number,
+) {
+  const folder = join(base, `start-${start}`);
+  mkdirSync(folder);
+  const crew = await startCrew(processes);
+  const { origin: upstream } = crew;
   const variants: Variant[] = [
-    await variant(ROLES.direct, upstream.href, undefined),
-    await variant(ROLES.reference, bare.href, bareProcess.pid),
+    await hopVariant({ name: DIRECT, origin: upstream, pid: undefined }, workloads),
+    await hopVariant(await startBare(processes, upstream), workloads),
   ];
-  const missing: string[] = [];
-  const nginx = findNginx();
-  if (nginx === undefined) missing.push('nginx, because it is not installed. On Debian: apt-get install nginx');
-  else {
-    const { started, url } = await startNginx(processes, { command: nginx.command, folder, upstream });
-    variants.push(await variant('nginx', url, started.pid));
+  const nginx = await startNginxHop(processes, folder, upstream);
+  if (nginx === undefined) missing(NGINX_MISSING);
+  else variants.push(await hopVariant(nginx, workloads));
+  const replies = [...new Set(workloads.map(({ reply }) => reply))];
+  const gateways = [];
+  for (const candidate of candidates) {
+    gateways.push({
+      candidate,
+      started: await startFresh(processes, candidate, { folder, upstream, replies, profile }),
+    });
   }
-  const gateway = await startGateway(processes, { folder, upstream, profile });
-  for (const callClass of ['read', 'write'] as const) {
-    const { url, token, settle, started } = gateway;
-    variants.push({ ...(await variant(`gateway, ${callClass}`, url, started.pid, { token, callClass })), settle });
+  // The two that are compared stand beside each other.
+  for (const callClass of CLASSES) {
+    for (const { candidate, started } of gateways) {
+      variants.push(await gatewayVariant(gatewayName(candidate, callClass), started, callClass, workloads));
+    }
   }
-
-  const { samples, latencies } = await runRounds(load, variants, options);
-  return { rows: summarize(samples, latencies, ROLES, random), samples, missing };
-}
-
-/** Only the gateway makes a difference between tokens and classes: the others are measured with the read tool. */
-async function variant(
-  name: string,
-  url: string,
-  pid: number | undefined,
-  { token, callClass }: { token: string; callClass: CallClass } = { token: ANY_TOKEN, callClass: 'read' },
-): Promise<Variant> {
-  const { hostname: host, port } = new URL(url);
-  return { name, host, port: Number(port), pid, request: await prepareCall(url, token, callClass) };
-}
-
-function urlOf({ port }: { port: number }): URL {
-  return new URL(`http://127.0.0.1:${port}/mcp`);
+  return { crew, variants };
 }

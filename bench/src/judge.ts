@@ -1,78 +1,75 @@
-// `judge` by itself: what a decision costs without a network, a log or a parser.
-import { compilePolicy, judge, type PinnedTool } from '@gatehouse/policy';
-import { compileSchema } from '@gatehouse/policy/ajv';
-import { bootstrapMedian, type Estimate } from './statistics.ts';
-import { ARGUMENTS, POLICY, TOOL_OF, TOOLS } from './workload.ts';
+// `judge` by itself: what a decision costs without a network, a log or a parser. Each checkout's in a process of its own; in
+// every round each case is measured in each of them, in turn.
+import { JUDGE_CASES } from './judge-cases.ts';
+import type { JudgeRequest } from './judge-child.ts';
+import { nextMessage, type Processes, type Started } from './processes.ts';
+import type { Candidate } from './scene.ts';
+import { bootstrapMedian, type Estimate, pairedDifference, pairedRatio } from './statistics.ts';
 
-export interface JudgeCase {
+export interface JudgeRow {
   name: string;
-  /** Microseconds per decision: the median over batches. */
+  candidate: string;
+  /** Microseconds: the median of the rounds. For a pattern, what it adds to a decision. */
   micros: Estimate;
+  /** Against the same of the other checkout. Absent without one. */
+  ratio?: Estimate;
 }
 
-const BATCH = 2_000;
-const BATCHES = 150;
-const WARM_UP_BATCHES = 40;
-
-const CONTEXT = {
-  caller: {
-    identity: { id: 'id-1', name: 'bench', groups: [] },
-    grant: { id: 'grant-1', label: 'bench', attributes: {} },
-    server: { slug: 'bench' },
-  },
-  now: Date.UTC(2026, 0, 1),
-};
-
-const EMPTY_POLICY = {
-  version: '1',
-  default: 'allow',
-  all_tools: { arguments: { validate: false, undeclared: 'allow' } },
-};
-
-/** @throws Error when the policy is refused or the call denied: then something else would be measured */
-export function benchJudge(random: () => number): JudgeCase[] {
-  const unvalidated = {
-    ...POLICY,
-    all_tools: { ...POLICY.all_tools, arguments: { validate: false, undeclared: 'allow' } },
-  };
-  return [
-    { name: '20 predicates, a limit, schema validation', micros: measure(POLICY, random) },
-    { name: '20 predicates, a limit, no validation', micros: measure(unvalidated, random) },
-    { name: 'no rule, no validation', micros: measure(EMPTY_POLICY, random) },
-  ];
+export interface JudgeOptions {
+  processes: Processes;
+  candidates: readonly Candidate[];
+  starts: number;
+  rounds: number;
+  /** Batches of each case in a round, and decisions of a batch. */
+  batches: number;
+  batch: number;
+  random: () => number;
 }
 
-function measure(document: unknown, random: () => number): Estimate {
-  const tools = new Map([[TOOL_OF.read, pinned()]]);
-  const compiled = compilePolicy(document, { tools });
-  if (!compiled.ok) throw new Error(`the policy is refused: ${JSON.stringify(compiled.problems)}`);
-  const call = { tool: TOOL_OF.read, arguments: ARGUMENTS };
-  const decision = judge(compiled.policy, tools, call, CONTEXT);
-  if (decision.outcome !== 'allow') throw new Error(`the call is denied by ${decision.rule}: ${decision.reason}`);
-  const batches: number[] = [];
-  let allowed = 0;
-  for (let batch = 0; batch < WARM_UP_BATCHES + BATCHES; batch++) {
-    const start = performance.now();
-    for (let i = 0; i < BATCH; i++) {
-      if (judge(compiled.policy, tools, call, CONTEXT).outcome === 'allow') allowed++;
+/** @throws Error when a policy is refused or a call denied: then something else would be measured */
+export async function benchJudge(options: JudgeOptions): Promise<JudgeRow[]> {
+  const { processes, candidates, starts, rounds, batches, batch, random } = options;
+  // By candidate, then by case: one time for each round of each start.
+  const times = candidates.map(() => JUDGE_CASES.map((): number[] => []));
+  const startOf: number[] = [];
+  for (let start = 0; start < starts; start++) {
+    const children: Started[] = [];
+    for (const { root } of candidates) {
+      const child = processes.fork('./judge-child.ts', [root]);
+      await nextMessage(child);
+      children.push(child);
     }
-    if (batch >= WARM_UP_BATCHES) batches.push(((performance.now() - start) * 1_000) / BATCH);
+    // The first round compiles the code and does not count.
+    for (let round = -1; round < rounds; round++) {
+      for (const index of JUDGE_CASES.keys()) {
+        for (const [which, child] of children.entries()) {
+          const micros = await ask(child, { case: index, batches, batch });
+          if (round >= 0) times[which]![index]!.push(micros);
+        }
+      }
+      if (round >= 0) startOf.push(start);
+    }
+    await processes.end();
   }
-  if (allowed !== BATCH * (WARM_UP_BATCHES + BATCHES)) throw new Error('not every decision was the same');
-  return bootstrapMedian(batches, random);
+  const [, other] = times;
+  return JUDGE_CASES.flatMap(({ name, without, isBase }, index) => {
+    if (isBase === true) return [];
+    const base = JUDGE_CASES.findIndex((one) => one.name === without);
+    return candidates.map((candidate, which): JudgeRow => {
+      const own = times[which]![index]!;
+      const micros =
+        base === -1
+          ? bootstrapMedian(own, random, startOf)
+          : pairedDifference(own, times[which]![base]!, random, startOf);
+      const row: JudgeRow = { name, candidate: candidate.name, micros };
+      if (other !== undefined && which === 0) row.ratio = pairedRatio(own, other[index]!, random, startOf);
+      return row;
+    });
+  });
 }
 
-function pinned(): PinnedTool {
-  const definition = TOOLS.find(({ name }) => name === TOOL_OF.read)!;
-  const schema = compileSchema(definition.inputSchema);
-  if (!schema.ok) throw new Error(`the tool's schema is refused: ${schema.reason}`);
-  return {
-    name: definition.name,
-    class: 'read',
-    digest: '0'.repeat(64),
-    state: 'accepted',
-    inputSchema: definition.inputSchema,
-    annotations: definition.annotations,
-    validator: schema.validator,
-  };
+async function ask(child: Started, request: JudgeRequest): Promise<number> {
+  const answer = nextMessage<{ micros: number }>(child);
+  child.child.send(request);
+  return (await answer).micros;
 }

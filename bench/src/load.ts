@@ -2,8 +2,8 @@
 import { connect, type Socket } from 'node:net';
 import { endWithParent } from './child.ts';
 import { Histogram, type HistogramData } from './histogram.ts';
-import { parseReply, whatIsWrong } from './reply.ts';
-import { cpuMicros } from './usage.ts';
+import { parseReply, SameReply, whatIsWrong } from './reply.ts';
+import { type CpuTimes, cpuMicros, cpuTimes } from './usage.ts';
 import { FIRST_ID } from './workload.ts';
 
 export interface Slice {
@@ -14,8 +14,14 @@ export interface Slice {
   connections: number;
   warmUpMs: number;
   measureMs: number;
+  /**
+   * Both times are repeated whole until each connection had this many calls on average: many connections are answered in
+   * bursts, and a slice shorter than a burst would measure its place in it. 0: as long as they are.
+   */
+  leastCalls: number;
   /** Whose CPU time is read at both ends of the measured time; undefined: nobody's. */
   pid: number | undefined;
+  upstreamPid: number;
 }
 
 export interface SliceResult {
@@ -26,13 +32,17 @@ export interface SliceResult {
   micros: number;
   /** Calls of the whole slice, warm-up included. */
   allCalls: number;
-  /** CPU time of the measured process in the measured time; 0 without one. */
+  /** CPU time of the measured process in the measured time, without its index thread, and of that thread; 0 without one. */
   cpuMicros: number;
-  /** CPU time of the load generator in the measured time. */
+  indexMicros: number;
+  /** CPU time of the load generator and of the upstream in the measured time. */
   loadMicros: number;
+  upstreamMicros: number;
 }
 
 let nextId = FIRST_ID;
+/** However slow the calls are: a slice ends. */
+const LONGEST_MS = 20_000;
 
 class Run {
   readonly #slice: Slice;
@@ -64,19 +74,19 @@ class Run {
   }
 
   async #measure(): Promise<SliceResult> {
-    const { connections, warmUpMs, measureMs, pid } = this.#slice;
+    const { connections, warmUpMs, measureMs, leastCalls, pid, upstreamPid } = this.#slice;
     this.#sockets = await Promise.all(Array.from({ length: connections }, () => this.#connect()));
     const done = new Promise<void>((resolve) => {
       this.#allDone = resolve;
     });
     this.#open = connections;
     for (const socket of this.#sockets) this.#loop(socket);
-    await pause(warmUpMs);
+    await this.#pause(warmUpMs, Math.min(1, leastCalls));
     // What was on its way at the change counts with its whole latency: no long call is cut out of the figures.
     this.#histogram = new Histogram();
-    const before = usage(pid);
-    await pause(measureMs);
-    const after = usage(pid);
+    const before = usage(pid, upstreamPid);
+    await this.#pause(measureMs, leastCalls);
+    const after = usage(pid, upstreamPid);
     const measured = this.#histogram;
     this.#histogram = new Histogram();
     this.#phase = 'ending';
@@ -86,9 +96,18 @@ class Run {
       latencies: measured.toData(),
       micros: after.micros - before.micros,
       allCalls: this.#answered,
-      cpuMicros: after.process - before.process,
+      cpuMicros: after.process.calls - before.process.calls,
+      indexMicros: after.process.index - before.process.index,
       loadMicros: after.own - before.own,
+      upstreamMicros: after.upstream - before.upstream,
     };
+  }
+
+  async #pause(milliseconds: number, leastCalls: number): Promise<void> {
+    const wanted = this.#answered + leastCalls * this.#slice.connections;
+    const until = performance.now() + LONGEST_MS;
+    do await pause(milliseconds);
+    while (this.#answered < wanted && performance.now() < until);
   }
 
   #connect(): Promise<Socket> {
@@ -105,6 +124,7 @@ class Run {
   #loop(socket: Socket): void {
     const request = Buffer.from(this.#slice.request);
     const id = request.subarray(this.#idAt, this.#idAt + String(FIRST_ID).length);
+    const same = new SameReply();
     let waiting: Buffer | undefined;
     let sentAt = 0;
     const send = () => {
@@ -114,7 +134,7 @@ class Run {
     };
     socket.on('data', (chunk: Buffer) => {
       const bytes = waiting === undefined ? chunk : Buffer.concat([waiting, chunk]);
-      const reply = parseReply(bytes);
+      const reply = same.whole(bytes) ?? parseReply(bytes);
       if (reply.state === 'partial') {
         waiting = bytes;
         return;
@@ -127,6 +147,7 @@ class Run {
         );
         return;
       }
+      if (reply.state === 'whole') same.remember(bytes, reply);
       this.#histogram.record((performance.now() - sentAt) * 1_000);
       this.#answered++;
       if (this.#phase === 'running') send();
@@ -140,9 +161,23 @@ class Run {
   }
 }
 
-function usage(pid: number | undefined): { micros: number; process: number; own: number } {
+interface Usage {
+  micros: number;
+  process: CpuTimes;
+  own: number;
+  upstream: number;
+}
+
+const NOTHING: CpuTimes = { calls: 0, index: 0 };
+
+function usage(pid: number | undefined, upstreamPid: number): Usage {
   const { user, system } = process.cpuUsage();
-  return { micros: performance.now() * 1_000, process: pid === undefined ? 0 : cpuMicros(pid), own: user + system };
+  return {
+    micros: performance.now() * 1_000,
+    process: pid === undefined ? NOTHING : cpuTimes(pid),
+    own: user + system,
+    upstream: cpuMicros(upstreamPid),
+  };
 }
 
 function pause(milliseconds: number): Promise<void> {

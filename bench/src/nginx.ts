@@ -1,4 +1,4 @@
-// nginx as a pass-through: one worker, keep-alive to the upstream, no access log.
+// nginx as a pass-through: one worker, keep-alive to the upstream, no access log, bodies in memory.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ export async function startNginx(
   writeFileSync(file, config({ home, port, upstream }));
   const started = processes.spawn(command, ['-c', file, '-p', home]);
   await waitFor(started, 'nginx', () => answers(port));
-  return { started, url: `http://127.0.0.1:${port}${upstream.pathname}` };
+  return { started, url: `http://127.0.0.1:${port}/` };
 }
 
 function config({ home, port, upstream }: { home: string; port: number; upstream: URL }): string {
@@ -41,12 +41,18 @@ function config({ home, port, upstream }: { home: string; port: number; upstream
 worker_processes 1;
 pid ${home}/nginx.pid;
 error_log stderr error;
-events { worker_connections 4096; }
+worker_rlimit_nofile 20000;
+events { worker_connections 16384; }
 http {
   access_log off;
 ${temporary.join('\n')}
   keepalive_requests 1000000000;
   keepalive_timeout 600s;
+  client_body_buffer_size 128k;
+  proxy_buffer_size 32k;
+  proxy_buffers 8 32k;
+  proxy_busy_buffers_size 64k;
+  proxy_read_timeout 3600s;
   upstream bench {
     server ${upstream.host};
     keepalive 1024;

@@ -15,28 +15,42 @@ export interface Started {
 
 export class Processes {
   readonly #children: ChildProcess[] = [];
+  #closed = false;
 
   /** Forks a module of this folder; messages go both ways. */
   fork(module: string, args: readonly string[] = []): Started {
+    this.#checkOpen();
     const path = fileURLToPath(new URL(module, import.meta.url));
     return this.#keep(fork(path, [...args], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }));
   }
 
   /** Starts a program; its standard output is not read. */
   spawn(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): Started {
+    this.#checkOpen();
     return this.#keep(spawn(command, [...args], { stdio: ['ignore', 'ignore', 'pipe'], env }));
   }
 
   /** Asks all to end, in reverse order, and makes them after 5 s. */
   async end(): Promise<void> {
-    for (const child of this.#children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = once(child, 'exit');
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const child of this.#children.toReversed()) await endChild(child);
+    this.#children.length = 0;
+  }
+
+  /** Ends all, and lets nothing be started any more by what still runs. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.end();
+  }
+
+  /** Ends one of them in the same way. */
+  async stop({ child }: Started): Promise<void> {
+    await endChild(child);
+    const at = this.#children.indexOf(child);
+    if (at !== -1) this.#children.splice(at, 1);
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new Error('the benchmark is ending');
   }
 
   #keep(child: ChildProcess): Started {
@@ -52,16 +66,41 @@ export class Processes {
   }
 }
 
-/** The next message of a forked child. @throws Error when it ends instead, with what it said */
-export function nextMessage<T>(started: Started): Promise<T> {
+async function endChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), END_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/**
+ * The next message of a forked child.
+ * @throws Error when it ends instead, or says nothing for the given milliseconds, with what it said
+ */
+export function nextMessage<T>(started: Started, milliseconds = 30_000): Promise<T> {
   const { child } = started;
   return new Promise((resolve, reject) => {
-    const ended = () => reject(new Error(`a process of the benchmark ended: ${started.errors()}`));
-    child.once('exit', ended);
-    child.once('message', (message) => {
+    const settle = (): void => {
+      clearTimeout(timer);
       child.off('exit', ended);
+      child.off('message', told);
+    };
+    const ended = (): void => {
+      settle();
+      reject(new Error(`a process of the benchmark ended: ${started.errors()}`));
+    };
+    const told = (message: unknown): void => {
+      settle();
       resolve(message as T);
-    });
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(new Error(`a process of the benchmark was silent for ${milliseconds / 1_000} s: ${started.errors()}`));
+    }, milliseconds);
+    child.once('exit', ended);
+    child.once('message', told);
   });
 }
 

@@ -1,23 +1,33 @@
-// The run: in each round every variant at every number of connections, in alternating order, one at a time.
+// The run: in each round every variant does every workload at every number of connections, in alternating order, one at a
+// time.
 import { Histogram } from './histogram.ts';
 import type { Slice, SliceResult } from './load.ts';
 import { nextMessage, type Started } from './processes.ts';
-import { cpuMicros } from './usage.ts';
+import { type CpuTimes, cpuTimes } from './usage.ts';
 
-/** One column of what is compared. */
+/** A program that is measured, as it runs now. */
 export interface Variant {
   readonly name: string;
-  readonly host: string;
-  readonly port: number;
-  readonly request: string;
   /** Process whose CPU time counts; undefined where nothing stands between. */
   readonly pid: number | undefined;
   /** Makes the process do at once what it put off during the load. */
   readonly settle?: () => Promise<void>;
+  /** What it is asked, by the name of the workload. */
+  readonly targets: ReadonlyMap<string, Target>;
 }
 
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly request: string;
+}
+
+/** One slice: a variant, a workload, a number of connections, a round. */
 export interface Sample {
   round: number;
+  /** How often everything had been started anew before. */
+  start: number;
+  workload: string;
   variant: string;
   connections: number;
   calls: number;
@@ -26,128 +36,169 @@ export interface Sample {
   /** Microseconds. */
   p50: number;
   p99: number;
-  /** CPU time of the variant's process per call, while it was under load, in microseconds; undefined for direct. */
-  cpu: number | undefined;
-  /** CPU time that it used afterwards until it was quiet, per call: work put off, such as the search index. */
-  cpuBehind: number | undefined;
-  /** Share of one core that the load generator used: near 1, its speed was measured and not the variant's. */
+  /** CPU time of the variant's process per call, while it was under load, in microseconds; absent for direct. */
+  cpu?: number;
+  /**
+   * CPU time of the thread that builds the search index, under load and afterwards, per call. 0 without such a thread.
+   * Absent for direct.
+   */
+  index?: number;
+  /** CPU time that the other threads used after the load until they were quiet, per call: work put off. Absent for direct. */
+  behind?: number;
+  /** Shares of one core that the load generator and the upstream used: near 1, their speed was measured. */
   loadShare: number;
+  upstreamShare: number;
 }
 
 export interface RoundsOptions {
   rounds: number;
+  workloads: readonly string[];
   connections: readonly number[];
   seconds: number;
-  onRound?: (round: number) => void;
+  /** How long each variant does each workload unmeasured before the first round, so that its code is compiled; 0: not at all. */
+  compileMs: number;
+  /** Put into the samples; rounds are counted from `start × rounds`. */
+  start: number;
+  onRound?: ((round: number) => void) | undefined;
 }
 
-export interface RoundsResult {
-  samples: Sample[];
-  /** All latencies of a variant at a number of connections, under `key`. */
-  latencies: Map<string, Histogram>;
+export interface Crew {
+  readonly load: Started;
+  readonly upstream: Started;
 }
 
-export function key(variant: string, connections: number): string {
-  return `${variant}/${connections}`;
+/** All latencies of a variant, under `key`. */
+export type Latencies = Map<string, Histogram>;
+
+export function key({ workload, variant, connections }: Pick<Sample, 'workload' | 'variant' | 'connections'>): string {
+  return `${workload}/${variant}/${connections}`;
 }
 
+/** Per connection, in the measured time. */
+const LEAST_CALLS = 4;
 const WARM_UP_SHARE = 0.3;
-const LEAST_WARM_UP_MS = 100;
-/** Before the first round each variant runs this long unmeasured, so that its code is compiled. */
-const COMPILE_MS = 700;
+const LEAST_WARM_UP_MS = 50;
 const QUIET_STEP_MS = 40;
 const QUIET_SHARE = 0.04;
-const QUIET_LIMIT_MS = 3_000;
+const QUIET_LIMIT_MS = 10_000;
+/** How long the load generator may be silent beyond the slice itself: a hung variant ends the run. */
+const SLICE_GRACE_MS = 90_000;
 
-/** @throws Error when a call is not answered with its result */
+/**
+ * @param latencies what it adds to
+ * @throws Error when a call is not answered with its result
+ */
 export async function runRounds(
-  load: Started,
+  crew: Crew,
   variants: readonly Variant[],
   options: RoundsOptions,
-): Promise<RoundsResult> {
+  latencies: Latencies,
+): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const latencies = new Map<string, Histogram>();
   const measureMs = options.seconds * 1_000;
   const warmUpMs = Math.max(LEAST_WARM_UP_MS, measureMs * WARM_UP_SHARE);
   const most = Math.max(...options.connections);
-  for (const variant of variants) {
-    await runSlice(load, variant, { connections: most, warmUpMs: COMPILE_MS, measureMs: 1 });
-    await settleDown(variant);
+  for (const workload of options.compileMs > 0 ? options.workloads : []) {
+    for (const variant of variants) {
+      await runSlice(crew, variant, workload, {
+        connections: most,
+        warmUpMs: options.compileMs,
+        measureMs: 1,
+        leastCalls: 0,
+      });
+      await settleDown(variant);
+    }
   }
-  const plan = options.connections.flatMap((connections) => variants.map((variant) => ({ variant, connections })));
-  for (let round = 0; round < options.rounds; round++) {
+  const plan = options.workloads.flatMap((workload) =>
+    options.connections.flatMap((connections) => variants.map((variant) => ({ workload, variant, connections }))),
+  );
+  for (let index = 0; index < options.rounds; index++) {
+    const round = options.start * options.rounds + index;
     // Every other round backwards: what changes steadily during a round does not favour a place in the order.
-    for (const { variant, connections } of round % 2 === 0 ? plan : plan.toReversed()) {
-      const result = await runSlice(load, variant, { connections, warmUpMs, measureMs });
-      const behind = await settleDown(variant);
+    for (const { workload, variant, connections } of round % 2 === 0 ? plan : plan.toReversed()) {
+      const result = await runSlice(crew, variant, workload, {
+        connections,
+        warmUpMs,
+        measureMs,
+        leastCalls: LEAST_CALLS,
+      });
+      const after = await settleDown(variant);
       const histogram = Histogram.from(result.latencies);
-      samples.push(sampleOf(round, variant, connections, result, histogram, behind));
-      const name = key(variant.name, connections);
+      const place = { round, start: options.start, workload, variant: variant.name, connections };
+      const sample = { ...place, ...figures(variant, result, histogram, after) };
+      samples.push(sample);
+      const name = key(sample);
       const all = latencies.get(name) ?? new Histogram();
       all.merge(histogram);
       latencies.set(name, all);
     }
     options.onRound?.(round);
   }
-  return { samples, latencies };
+  return samples;
 }
 
-function sampleOf(
-  round: number,
-  variant: Variant,
-  connections: number,
-  result: SliceResult,
-  histogram: Histogram,
-  behind: number,
-): Sample {
+function figures({ pid }: Variant, result: SliceResult, histogram: Histogram, after: CpuTimes) {
   const { calls, micros, allCalls } = result;
-  const measured = variant.pid !== undefined;
+  const own =
+    pid === undefined
+      ? {}
+      : {
+          cpu: result.cpuMicros / calls,
+          index: result.indexMicros / calls + after.index / allCalls,
+          behind: after.calls / allCalls,
+        };
   return {
-    round,
-    variant: variant.name,
-    connections,
     calls,
     rate: (calls * 1e6) / micros,
     p50: histogram.percentile(0.5),
     p99: histogram.percentile(0.99),
-    cpu: measured ? result.cpuMicros / calls : undefined,
-    cpuBehind: measured ? behind / allCalls : undefined,
+    ...own,
     loadShare: result.loadMicros / micros,
+    upstreamShare: result.upstreamMicros / micros,
   };
 }
 
 async function runSlice(
-  load: Started,
-  { name, host, port, request, pid }: Variant,
-  times: { connections: number; warmUpMs: number; measureMs: number },
+  { load, upstream }: Crew,
+  { name, pid, targets }: Variant,
+  workload: string,
+  times: Pick<Slice, 'connections' | 'warmUpMs' | 'measureMs' | 'leastCalls'>,
 ): Promise<SliceResult> {
-  const answer = nextMessage<{ result: SliceResult } | { error: string }>(load);
-  const slice: Slice = { host, port, request, pid, ...times };
+  const what = `${name}, ${workload}, ${times.connections} connections`;
+  const target = targets.get(workload);
+  if (target === undefined) throw new Error(`${what}: there is no such workload`);
+  const answer = nextMessage<{ result: SliceResult } | { error: string }>(
+    load,
+    times.warmUpMs + times.measureMs + SLICE_GRACE_MS,
+  );
+  const slice: Slice = { ...target, pid, upstreamPid: upstream.pid, ...times };
   load.child.send(slice);
   const message = await answer;
-  if ('error' in message) throw new Error(`${name}, ${times.connections} connections: ${message.error}`);
+  if ('error' in message) throw new Error(`${what}: ${message.error}`);
   if (times.measureMs > 1 && message.result.calls === 0) {
-    throw new Error(`${name}, ${times.connections} connections: no call was answered in ${times.measureMs} ms`);
+    throw new Error(`${what}: no call was answered in ${Math.round(message.result.micros / 1_000)} ms`);
   }
   return message.result;
 }
 
 /**
  * Waits until a process has nothing left to do, so that it takes no time from the next variant.
- * @returns microseconds of CPU that it used meanwhile
+ * @returns CPU that it used meanwhile
  */
-async function settleDown({ pid, settle }: Variant): Promise<number> {
-  if (pid === undefined) return 0;
-  const start = cpuMicros(pid);
+async function settleDown({ pid, settle }: Variant): Promise<CpuTimes> {
+  if (pid === undefined) return { calls: 0, index: 0 };
+  const start = cpuTimes(pid);
   await settle?.();
   const until = performance.now() + QUIET_LIMIT_MS;
-  let last = cpuMicros(pid);
+  let last = cpuTimes(pid);
   for (;;) {
     const from = performance.now();
     await new Promise((resolve) => setTimeout(resolve, QUIET_STEP_MS));
-    const now = cpuMicros(pid);
-    const share = (now - last) / ((performance.now() - from) * 1_000);
+    const now = cpuTimes(pid);
+    const used = now.calls + now.index - last.calls - last.index;
     last = now;
-    if (share < QUIET_SHARE || performance.now() > until) return last - start;
+    if (used / ((performance.now() - from) * 1_000) < QUIET_SHARE || performance.now() > until) {
+      return { calls: last.calls - start.calls, index: last.index - start.index };
+    }
   }
 }

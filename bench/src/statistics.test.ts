@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bootstrapMedian, median, pairedDifference, pairedRatio, quantile, seededRandom } from './statistics.ts';
+import {
+  bootstrapMean,
+  bootstrapMedian,
+  median,
+  pairedDifference,
+  pairedRatio,
+  quantile,
+  seededRandom,
+} from './statistics.ts';
 
 const samples = fc.array(fc.double({ min: 0.01, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 20 });
 
@@ -66,9 +74,40 @@ describe('bootstrapMedian', () => {
     expect(width(200)).toBeLessThan(width(8) / 2);
   });
 
+  it('takes starts as a whole, so that rounds of one lucky start do not narrow it', () => {
+    // Ten rounds each of two starts: within a start they agree, between the starts they do not.
+    const values = [...Array.from({ length: 10 }, () => 1), ...Array.from({ length: 10 }, () => 2)];
+    const starts = values.map((value) => value - 1);
+    expect(bootstrapMedian(values, seededRandom(1), starts)).toEqual({ value: 1.5, low: 1, high: 2 });
+    const pooled = bootstrapMedian(
+      Array.from({ length: 20 }, (_, i) => i),
+      seededRandom(1),
+    );
+    const apart = bootstrapMedian(
+      Array.from({ length: 20 }, (_, i) => i),
+      seededRandom(1),
+      starts,
+    );
+    expect(apart.high - apart.low).toBeGreaterThan(pooled.high - pooled.low);
+    expect(() => bootstrapMedian([1, 2], seededRandom(1), [0])).toThrow('2 values of 1 starts');
+  });
+
   it('is reproducible', () => {
     const values = [1.1, 0.9, 1.4, 1.0, 1.2];
     expect(bootstrapMedian(values, seededRandom(5))).toEqual(bootstrapMedian(values, seededRandom(5)));
+  });
+});
+
+describe('bootstrapMean', () => {
+  it('gives the mean inside its interval, which a single leap moves', () => {
+    const { value, low, high } = bootstrapMean([0, 0, 0, 0, 0, 0, 0, 80], seededRandom(1));
+    expect(value).toBe(10);
+    expect(low).toBe(0);
+    expect(high).toBeGreaterThanOrEqual(20);
+  });
+
+  it('refuses no values', () => {
+    expect(() => bootstrapMean([], seededRandom(1))).toThrow('no values');
   });
 });
 

@@ -42,26 +42,71 @@ export function seededRandom(seed: number): () => number {
 }
 
 /**
- * The median with its percentile-bootstrap interval: rounds are drawn again, with replacement.
+ * The median with its percentile-bootstrap interval: rounds are drawn again, with replacement. Two equal programs differ from
+ * start to start by more than from round to round; where everything was started several times, starts are drawn first, and
+ * then rounds of each.
+ * @param starts which start each value belongs to; left out: all to one
  * @throws RangeError for no values
  */
-export function bootstrapMedian(values: readonly number[], random: () => number): Estimate {
+export function bootstrapMedian(values: readonly number[], random: () => number, starts?: readonly number[]): Estimate {
   const value = median(values);
+  const groups = grouped(values, starts);
   const medians = Array.from({ length: RESAMPLES }, () =>
-    median(values.map(() => values[Math.floor(random() * values.length)]!)),
+    median(groups.length === 1 ? draw(values, random) : draw(groups, random).flatMap((group) => draw(group, random))),
   );
+  return { value, ...bounds(medians) };
+}
+
+/**
+ * The mean with its percentile-bootstrap interval.
+ * @throws RangeError for no values
+ */
+export function bootstrapMean(values: readonly number[], random: () => number): Estimate {
+  const value = mean(values);
+  const means = Array.from({ length: RESAMPLES }, () => mean(draw(values, random)));
+  return { value, ...bounds(means) };
+}
+
+function mean(values: readonly number[]): number {
+  if (values.length === 0) throw new RangeError('there is no mean of no values');
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function bounds(resampled: readonly number[]): { low: number; high: number } {
   const tail = (1 - CONFIDENCE) / 2;
-  return { value, low: quantile(medians, tail), high: quantile(medians, 1 - tail) };
+  return { low: quantile(resampled, tail), high: quantile(resampled, 1 - tail) };
+}
+
+function draw<T>(from: readonly T[], random: () => number): T[] {
+  return from.map(() => from[Math.floor(random() * from.length)]!);
+}
+
+function grouped(values: readonly number[], starts: readonly number[] | undefined): number[][] {
+  if (starts === undefined) return [[...values]];
+  if (starts.length !== values.length) throw new RangeError(`${values.length} values of ${starts.length} starts`);
+  const groups = new Map<number, number[]>();
+  for (const [index, start] of starts.entries()) {
+    const group = groups.get(start);
+    if (group === undefined) groups.set(start, [values[index]!]);
+    else group.push(values[index]!);
+  }
+  return [...groups.values()];
 }
 
 /**
  * The median of `values[i] / reference[i]`. Pairing by round takes out what made a whole round slow.
  * @throws RangeError when the two do not pair, or there is nothing
  */
-export function pairedRatio(values: readonly number[], reference: readonly number[], random: () => number): Estimate {
+export function pairedRatio(
+  values: readonly number[],
+  reference: readonly number[],
+  random: () => number,
+  starts?: readonly number[],
+): Estimate {
   return bootstrapMedian(
     paired(values, reference, (a, b) => a / b),
     random,
+    starts,
   );
 }
 
@@ -73,10 +118,12 @@ export function pairedDifference(
   values: readonly number[],
   reference: readonly number[],
   random: () => number,
+  starts?: readonly number[],
 ): Estimate {
   return bootstrapMedian(
     paired(values, reference, (a, b) => a - b),
     random,
+    starts,
   );
 }
 

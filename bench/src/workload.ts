@@ -1,4 +1,4 @@
-// What is asked: one read tool, one write tool, a call of about 300 bytes, a policy of 20 predicates and a limit that never denies.
+// What is asked: one read tool, one write tool, calls of about 300 bytes or 20 kB, a policy of 20 predicates and a limit that never denies.
 
 export const PROTOCOL_VERSION = '2025-06-18';
 
@@ -6,6 +6,28 @@ export const PROTOCOL_VERSION = '2025-06-18';
 export type CallClass = 'read' | 'write';
 
 export const TOOL_OF: Readonly<Record<CallClass, string>> = { read: 'get_orders', write: 'update_order' };
+
+/** How the upstream answers a call: with a JSON body, or with a stream of one event. */
+export type ReplyKind = 'json' | 'sse';
+export const REPLY_KINDS: readonly ReplyKind[] = ['json', 'sse'];
+
+/** About how many bytes a call has, and its result too. */
+export type CallSize = 300 | 20_000;
+export const CALL_SIZES: readonly CallSize[] = [300, 20_000];
+
+export interface Workload {
+  reply: ReplyKind;
+  size: CallSize;
+}
+
+export function workloadName({ reply, size }: Workload): string {
+  return `${reply} ${size === 300 ? '300 B' : '20 kB'}`;
+}
+
+/** Tells the upstream by its path how to answer, and how many tools to list. */
+export function upstreamPath(reply: ReplyKind, tools: number): string {
+  return `/${reply}/${tools}`;
+}
 
 const inputSchema = {
   type: 'object',
@@ -18,12 +40,38 @@ const inputSchema = {
     note: { type: 'string', maxLength: 2_000 },
     tags: { type: 'array', items: { type: 'string' }, maxItems: 10 },
     express: { type: 'boolean' },
+    lines: {
+      type: 'array',
+      maxItems: 1_000,
+      items: {
+        type: 'object',
+        properties: {
+          sku: { type: 'string', maxLength: 32 },
+          quantity: { type: 'integer', minimum: 1 },
+          price: { type: 'number', minimum: 0 },
+          gift: { type: 'boolean' },
+          remark: { type: 'string', maxLength: 200 },
+        },
+        required: ['sku', 'quantity', 'price'],
+        additionalProperties: false,
+      },
+    },
   },
   required: ['account', 'region', 'count', 'total', 'priority', 'note', 'tags', 'express'],
   additionalProperties: false,
 };
 
-export const TOOLS = [
+/** What was accepted with a tool says nothing of the cost of another: tools that only make a list long. */
+function filler(index: number) {
+  return {
+    name: `get_report_${index}`,
+    description: 'Read a report of an account.',
+    inputSchema,
+    annotations: { readOnlyHint: true },
+  };
+}
+
+const TOOLS = [
   {
     name: TOOL_OF.read,
     description: 'Read the orders of an account.',
@@ -37,6 +85,14 @@ export const TOOLS = [
     annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: true },
   },
 ];
+
+export type Tool = (typeof TOOLS)[number];
+
+/** @param count from 1: the read tool, the write tool, and then tools that nobody calls */
+export function tools(count: number): Tool[] {
+  const more = Array.from({ length: Math.max(0, count - TOOLS.length) }, (_, index) => filler(index));
+  return [...TOOLS.slice(0, count), ...more];
+}
 
 export const ARGUMENTS = {
   account: 'acc_4f9d2c81',
@@ -76,33 +132,44 @@ const rules = {
   ],
 };
 
-export const POLICY = {
-  version: '1',
-  default: 'deny',
-  list: 'allowed',
-  all_tools: { limits: [{ counter: 'calls', window: 'hour', max: 1_000_000_000, scope: 'grant' }] },
-  tools: { [TOOL_OF.read]: rules, [TOOL_OF.write]: rules },
-};
+/** The same rules for every tool, so that the number of tools is all that differs between two policies. */
+export function policy(toolCount: number) {
+  return {
+    version: '1',
+    default: 'deny',
+    list: 'allowed',
+    all_tools: { limits: [{ counter: 'calls', window: 'hour', max: 1_000_000_000, scope: 'grant' }] },
+    tools: Object.fromEntries(tools(toolCount).map(({ name }) => [name, rules])),
+  };
+}
 
 /** Ids have one width, so that a prepared request is filled in where its id stands, without a new length. */
 export const FIRST_ID = 1_000_000_000;
 
+/** Lines of an order that bring a call, and its result, to about 20 kB. */
+const LINES = Array.from({ length: 165 }, (_, index) => ({
+  sku: `SKU-${100_000 + index}`,
+  quantity: (index % 9) + 1,
+  price: 12.5 + index,
+  gift: index % 7 === 0,
+  remark: `Line ${index + 1}: handle with care, deliver before noon.`,
+}));
+
 /** A `tools/call` as its bytes go over the wire; the id is {@link FIRST_ID}. */
-export function callBody(tool: string): string {
+export function callBody(tool: string, size: CallSize): string {
   return JSON.stringify({
     jsonrpc: '2.0',
     id: FIRST_ID,
     method: 'tools/call',
-    params: { name: tool, arguments: ARGUMENTS },
+    params: { name: tool, arguments: size === 300 ? ARGUMENTS : { ...ARGUMENTS, lines: LINES } },
   });
 }
 
-/** The result of every call, without the envelope: about 200 bytes. */
-export const CALL_RESULT = {
-  content: [
-    {
-      type: 'text',
-      text: 'Order 58211 of account acc_4f9d2c81: 3 items, 149.50 EUR, priority normal, not yet shipped; two notes.',
-    },
-  ],
-};
+/** From this length on, the upstream answers a call with the long result. */
+export const LONG_CALL_BYTES = 10_000;
+
+/** The result of a call, without the envelope: about 200 bytes, or 20 kB. */
+export function callResult(size: CallSize): unknown {
+  const text = 'Order 58211 of account acc_4f9d2c81: 3 items, 149.50 EUR, priority normal, not yet shipped; two notes.';
+  return { content: [{ type: 'text', text: size === 300 ? text : `${text} ${JSON.stringify(LINES)}` }] };
+}
