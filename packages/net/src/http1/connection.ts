@@ -147,18 +147,16 @@ export class Connection implements ResponseSink {
     const parser = this.#parser;
     if (exchange === undefined || !parser.paused) return;
     parser.paused = false;
+    // First of all: what is told below may be the end, after which the connection is another's.
+    this.#socket?.resume();
     // Called by the handler while it is being told something: the loop that tells it goes on.
-    if (this.#reading) {
-      this.#socket?.resume();
-      return;
-    }
+    if (this.#reading) return;
     const held = this.#held ?? NONE;
     this.#held = undefined;
     this.#push(exchange, held, 0, held.length, false);
     if (this.#exchange !== exchange || parser.paused) return;
     if (this.#atEnd) this.#ended();
     else if (this.#failure !== undefined) this.destroy(this.#failure);
-    else this.#socket?.resume();
   }
 
   /** Gives up the exchange without a word. */

@@ -194,7 +194,7 @@ export class ResponseParser {
       case DATA_END:
         return MISPLACED_CHUNK;
       case SIZE:
-        return 'its chunk extensions are too long';
+        return LONG_EXTENSIONS;
       case TRAILER:
         return `its trailers are longer than ${MAX_OVERHEAD_BYTES} bytes`;
       default:
@@ -235,6 +235,7 @@ export class ResponseParser {
     const size = chunkSize(line, start, end);
     if (size === BAD_SIZE) return 'the size of a chunk is malformed';
     this.#extensions -= extensionBytes(line, start, end);
+    if (this.#extensions < 0) return LONG_EXTENSIONS;
     this.#remaining = size;
     this.#state = size === 0 ? TRAILER : DATA;
     if (size === 0) {
@@ -289,4 +290,5 @@ export class ResponseParser {
   }
 }
 
+const LONG_EXTENSIONS = 'its chunk extensions are too long';
 const MISPLACED_CHUNK = 'a chunk is longer than its size';
