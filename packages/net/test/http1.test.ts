@@ -100,6 +100,19 @@ describe('connections', () => {
     expect(bench.accepted).toBe(8);
   });
 
+  it('[NET-HTTP-REUSE] take a request that is sent from the end of the one before', async () => {
+    const pool = bench.pool(await bench.http((request, response) => void request.pipe(response)));
+    const second = new Recorder();
+    const first = new Recorder();
+    first.during = (what) => {
+      if (what === 'end') send(pool, { body: Buffer.from('second') }, second);
+    };
+    send(pool, { body: Buffer.from('first') }, first);
+    expect((await second.done).body).toBe('second');
+    expect(first.told.filter((what) => what !== 'data')).toEqual(['connected', 'head', 'end']);
+    expect(bench.accepted).toBe(1);
+  });
+
   it.each([
     ['the server closes it', answer('ok', 'connection: close\r\n')],
     ['the server speaks 1.0', 'HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok'],
