@@ -89,12 +89,13 @@ describe('back-pressure', () => {
       if (what === 'data') recorder.exchange?.pause();
     };
     send(bench.pool(origin), { method: 'GET' }, recorder);
-    let before = -1;
-    for (; before !== written || written === 0; ) {
-      before = written;
-      await new Promise((resolve) => setTimeout(resolve, 60));
+    let rested = 0;
+    for (let before = -1; rested < 5 || written === 0; before = written) {
+      rested = before === written ? rested + 1 : 0;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    expect(written).toBeLessThan(32_000_000);
+    // What the buffers of both systems take.
+    expect(written).toBeLessThan(16_000_000);
     expect(recorder.told).toEqual(['connected', 'head', 'data']);
   });
 
