@@ -104,9 +104,10 @@ export class HttpUpstream implements Upstream {
     return this.#health.state;
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    // Exchanges under way are told, and not in the middle of the call that found this upstream replaced.
+    await Promise.resolve();
     this.#pool.destroy();
-    return Promise.resolve();
   }
 
   #dispatch(

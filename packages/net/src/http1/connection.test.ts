@@ -108,6 +108,16 @@ describe('Connection', () => {
     expect(teller.told).toContain('a');
   });
 
+  it('[NET-HTTP-FLOW] may be paused before it is connected', () => {
+    const teller = begin();
+    teller.exchange?.pause();
+    socket.emit('connect');
+    receive('HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na');
+    expect([teller.told, socket.isPaused()]).toEqual([['connected'], true]);
+    teller.exchange?.resume();
+    expect([teller.told, socket.isPaused()]).toEqual([['connected', 'head 200', 'a', 'end'], false]);
+  });
+
   it('[NET-HTTP-FLOW] a past exchange has no effect on the next one', () => {
     const first = begin();
     socket.emit('connect');

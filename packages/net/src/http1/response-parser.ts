@@ -71,7 +71,6 @@ export class ResponseParser {
     this.#budget = MAX_HEAD_BYTES;
     this.#partialSize = 0;
     this.#state = STATUS;
-    this.paused = false;
     this.refusal = undefined;
   }
 
