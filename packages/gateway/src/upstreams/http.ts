@@ -1,6 +1,13 @@
-// Streamable HTTP upstreams: undici's dispatch with a handler class, one pool per server, never a retry (design: §2).
+// Streamable HTTP upstreams: one pool per server, a handler class, never a retry (design: §2).
+import {
+  type Exchange,
+  Http1Pool,
+  type RequestHead,
+  type RequestMethod,
+  type ResponseHandler,
+  type ResponseHeaders,
+} from '@gatehouse/net';
 import { SseParser } from '@gatehouse/wire';
-import { type Dispatcher, Pool } from 'undici';
 import type { ServerEntry } from '../model.ts';
 import type { OutgoingMessage, Upstream, UpstreamExchange, UpstreamSink } from './upstream.ts';
 
@@ -19,12 +26,22 @@ const KEEP_ALIVE_MS = 4_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 const END_SESSION_TIMEOUT_MS = 5_000;
 
+const SESSION = 'mcp-session-id';
+
+/** What the exchanges of a server last came to, for people. */
+interface Health {
+  state: string;
+}
+
 export class HttpUpstream implements Upstream {
-  readonly #pool: Pool;
+  readonly #pool: Http1Pool;
   readonly #path: string;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #options: HttpUpstreamOptions;
-  #state = 'idle';
+  readonly #health: Health = { state: 'idle' };
+  #post: RequestHead | undefined;
+  #get: RequestHead | undefined;
+  #delete: RequestHead | undefined;
 
   constructor(entry: ServerEntry, options: HttpUpstreamOptions) {
     if (entry.server.transport.kind !== 'http') throw new TypeError('not a server with an HTTP transport');
@@ -36,14 +53,11 @@ export class HttpUpstream implements Upstream {
       ...lowerCased(entry.server.settings.headers),
       ...lowerCased(entry.credentialHeaders),
     };
-    this.#pool = new Pool(url.origin, {
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      // Deadlines are the gateway's own (spec: config, call_deadline): the library's would cut slow tools and quiet streams.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      connect: { timeout: CONNECT_TIMEOUT_MS },
+    // Deadlines of replies are the gateway's own (spec: config, call_deadline).
+    this.#pool = new Http1Pool(url.origin, {
+      keepAliveMs: KEEP_ALIVE_MS,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      headers: ['content-type', SESSION],
     });
   }
 
@@ -52,14 +66,7 @@ export class HttpUpstream implements Upstream {
   }
 
   send(message: OutgoingMessage, sink: UpstreamSink): UpstreamExchange {
-    const headers: Record<string, string> = {
-      'content-type': 'application/json',
-      accept: ACCEPT,
-      ...message.headers,
-      ...this.#headers,
-    };
-    if (message.session !== undefined) headers['mcp-session-id'] = message.session;
-    return this.#dispatch('POST', headers, message.message.bytes, sink);
+    return this.#dispatch('POST', message.headers, message.session, message.message.bytes, sink);
   }
 
   listen(
@@ -68,15 +75,13 @@ export class HttpUpstream implements Upstream {
     given: Readonly<Record<string, string>>,
     sink: UpstreamSink,
   ): UpstreamExchange {
-    const headers: Record<string, string> = { accept: 'text/event-stream', ...given, ...this.#headers };
-    if (session !== undefined) headers['mcp-session-id'] = session;
-    return this.#dispatch('GET', headers, null, sink);
+    return this.#dispatch('GET', given, session, undefined, sink);
   }
 
   endSession(session: string | undefined): Promise<void> {
     if (session === undefined) return Promise.resolve();
     return new Promise((resolve) => {
-      const exchange = this.#dispatch('DELETE', { ...this.#headers, 'mcp-session-id': session }, null, {
+      const exchange = this.#dispatch('DELETE', {}, session, undefined, {
         onHandedOver: ignore,
         onHead: ignore,
         onMessage: () => true,
@@ -96,38 +101,59 @@ export class HttpUpstream implements Upstream {
   }
 
   state(): string {
-    return this.#state;
+    return this.#health.state;
   }
 
   async close(): Promise<void> {
-    await this.#pool.destroy();
+    // Exchanges under way are told, and not in the middle of the call that found this upstream replaced.
+    await Promise.resolve();
+    this.#pool.destroy();
   }
 
   #dispatch(
     method: 'POST' | 'GET' | 'DELETE',
-    headers: Record<string, string>,
-    body: Uint8Array | null,
+    given: Readonly<Record<string, string>>,
+    session: string | undefined,
+    body: Uint8Array | undefined,
     sink: UpstreamSink,
   ): UpstreamExchange {
-    const handler = new ReplyHandler(sink, this.#options, (state) => {
-      this.#state = state;
-    });
+    const handler = new ReplyHandler(sink, this.#options, this.#health);
+    const headers = session === undefined ? given : { ...given, [SESSION]: session };
     try {
-      this.#pool.dispatch({ method, path: this.#path, headers, body }, handler);
+      handler.begun(this.#pool.request(this.#head(method), headers, body, handler));
     } catch (error) {
-      // undici throws for what it cannot send at all, such as a header with a line break in it.
-      handler.onResponseError(undefined, error as Error);
+      // What cannot be sent at all, such as a header with a line break in it.
+      handler.onError(error as Error, false);
     }
     return handler;
+  }
+
+  /** What is the same in all requests of a method, made when the first is sent, so that a fault in it is that call's. */
+  #head(method: 'POST' | 'GET' | 'DELETE'): RequestHead {
+    switch (method) {
+      case 'POST':
+        this.#post ??= this.#prepare(method, { 'content-type': 'application/json', accept: ACCEPT });
+        return this.#post;
+      case 'GET':
+        this.#get ??= this.#prepare(method, { accept: 'text/event-stream' });
+        return this.#get;
+      default:
+        this.#delete ??= this.#prepare(method, {});
+        return this.#delete;
+    }
+  }
+
+  #prepare(method: RequestMethod, headers: Readonly<Record<string, string>>): RequestHead {
+    return this.#pool.prepare({ method, path: this.#path, headers: { ...headers, ...this.#headers } });
   }
 }
 
 /** One reply: JSON is collected and given in one piece, an event stream is given event by event as it comes. */
-class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
+class ReplyHandler implements ResponseHandler, UpstreamExchange {
   readonly #sink: UpstreamSink;
   readonly #options: HttpUpstreamOptions;
-  readonly #report: (state: string) => void;
-  #controller: Dispatcher.DispatchController | undefined;
+  readonly #health: Health;
+  #exchange: Exchange | undefined;
   #handedOver = false;
   #done = false;
   #parser: SseParser | undefined;
@@ -135,35 +161,29 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
   #size = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(sink: UpstreamSink, options: HttpUpstreamOptions, report: (state: string) => void) {
+  constructor(sink: UpstreamSink, options: HttpUpstreamOptions, health: Health) {
     this.#sink = sink;
     this.#options = options;
-    this.#report = report;
+    this.#health = health;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#done) {
-      controller.abort(new Error('given up'));
-      return;
-    }
-    // undici calls this with a connected socket, right before it writes.
+  begun(exchange: Exchange): void {
+    this.#exchange = exchange;
+    // The sink may have given up while it was told of the connection.
+    if (this.#done) exchange.abort();
+  }
+
+  onConnected(): void {
     this.#handedOver = true;
     this.#sink.onHandedOver();
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    // Informational replies (103) come before the real one.
-    if (this.#done || status < 200) return;
-    this.#report(status >= 500 ? `answers HTTP ${status}` : 'ok');
-    const session = headers['mcp-session-id'];
+  onHead(status: number, headers: ResponseHeaders): void {
+    if (this.#done) return;
+    this.#health.state = status >= 500 ? `answers HTTP ${status}` : 'ok';
     const type = headers['content-type'];
-    const stream = typeof type === 'string' && /^text\/event-stream\s*(;|$)/i.test(type);
-    this.#sink.onHead(status, typeof session === 'string' ? session : undefined, stream);
+    const stream = type !== undefined && /^text\/event-stream\s*(;|$)/i.test(type);
+    this.#sink.onHead(status, headers[SESSION], stream);
     if (stream) {
       this.#parser = new SseParser({
         maxEventBytes: this.#options.maxResult,
@@ -175,17 +195,17 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
             ...(event.retry === undefined ? {} : { retry: event.retry }),
           };
           const ready = event.data.length === 0 ? this.#sink.onEvent(meta) : this.#sink.onMessage(event.data, meta);
-          if (!ready) controller.pause();
+          if (!ready) this.#exchange?.pause();
         },
         onComment: () => {
-          if (!this.#done && !this.#sink.onEvent({})) controller.pause();
+          if (!this.#done && !this.#sink.onEvent({})) this.#exchange?.pause();
         },
       });
       this.#touch();
     }
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onData(chunk: Buffer): void {
     if (this.#done) return;
     if (this.#parser !== undefined) {
       this.#touch();
@@ -201,7 +221,7 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
     this.#chunks.push(chunk);
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
     if (this.#done) return;
     if (this.#parser === undefined && this.#size > 0) {
       this.#sink.onMessage(
@@ -213,22 +233,22 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
     this.#sink.onEnd();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onError(error: Error, handedOver: boolean): void {
     if (this.#done) return;
     const reason = describeError(error);
-    this.#report(reason);
+    this.#health.state = reason;
     this.#finish();
-    this.#sink.onFailure({ handedOver: this.#handedOver, message: `The server could not be used: ${reason}.` });
+    this.#sink.onFailure({ handedOver, message: `The server could not be used: ${reason}.` });
   }
 
   resume(): void {
-    this.#controller?.resume();
+    this.#exchange?.resume();
   }
 
   abort(): void {
     if (this.#done) return;
     this.#finish();
-    this.#controller?.abort(new Error('given up'));
+    this.#exchange?.abort();
   }
 
   #touch(): void {
@@ -239,7 +259,7 @@ class ReplyHandler implements Dispatcher.DispatchHandler, UpstreamExchange {
   #fail(reason: string): void {
     if (this.#done) return;
     this.#finish();
-    this.#controller?.abort(new Error(reason));
+    this.#exchange?.abort();
     this.#sink.onFailure({ handedOver: this.#handedOver, message: `The server could not be used: ${reason}.` });
   }
 
@@ -259,15 +279,20 @@ function describeError(error: Error): string {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return 'its host name could not be resolved';
-    case 'UND_ERR_CONNECT_TIMEOUT':
     case 'ETIMEDOUT':
       return 'it did not accept a connection in time';
-    case 'UND_ERR_SOCKET':
     case 'ECONNRESET':
     case 'EPIPE':
       return 'the connection broke off';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no way to its network address';
+    case 'INVALID_RESPONSE':
+      return `its response was refused: ${error.message}`;
+    case 'POOL_DESTROYED':
+      return 'its connections were closed, because the gateway stops or the server was changed';
     default:
-      return /CERT|TLS|SSL|SELF_SIGNED/.test(code)
+      return /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_VERIFY/.test(code)
         ? 'its TLS certificate was not accepted'
         : `the exchange failed (${code || error.name})`;
   }
