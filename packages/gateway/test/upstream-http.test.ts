@@ -49,7 +49,7 @@ describe('an upstream that breaks HTTP', () => {
     expect(message?.error?.message).toContain(reason);
     expect(seen).not.toContain('"ran"');
     expect(upstream.calls('get_a')).toHaveLength(1);
-    expect(harness.gateway.audit.search({ tool: 'get_a', limit: 1 }).rows[0]?.outcome).toBe('unknown');
+    expect((await harness.gateway.audit.search({ tool: 'get_a', limit: 1 })).rows[0]?.outcome).toBe('unknown');
   });
 
   it('[NET-HTTP-REUSE] a second response reaches nobody, whether it comes with the first or after it', async () => {
