@@ -10,7 +10,9 @@ import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
-import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
+import { AUDIT_FOLDER } from './folders.ts';
+import { loadKeyRing } from './key-ring.ts';
+import { auditKeys, LiveKeys } from './key-rotation.ts';
 import { MemoryCounters } from './limits/memory.ts';
 import { recoverCounters } from './limits/recover.ts';
 import { Listener } from './listener.ts';
@@ -27,8 +29,6 @@ import { VERSION } from './version.ts';
 
 /** Written beside the store while a server listens, so that the command line finds it. Holds no secret. */
 export const SERVER_FILE = 'server.json';
-/** Folder of the audit log inside the data folder. */
-export const AUDIT_FOLDER = 'audit';
 
 const GATEHOUSE_ACTOR: Actor = { kind: 'gatehouse', id: 'gatehouse' };
 
@@ -44,6 +44,8 @@ export interface OpenOptions {
   auditDir?: string;
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
+  /** Told of the new local admin token after the secret key was changed. */
+  onAdminToken?: (token: string) => void;
 }
 
 export interface Addresses {
@@ -57,6 +59,7 @@ export interface Gateway {
   readonly api: ApiApp;
   readonly services: Services;
   readonly audit: AuditLog;
+  /** Of this moment: it changes with the secret key. */
   readonly adminToken: string;
   readonly instanceId: string;
   /** What the data plane works with, for a front end beside HTTP. */
@@ -78,25 +81,37 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   const clock = options.clock ?? Date.now;
   const logger = options.logger ?? pino({ level: settings.log_level }, pino.destination({ dest: 2, sync: false }));
   const dataDir = settings.data;
-  const keys = loadSecretKey({
-    env: options.env,
-    dataDir,
-    create: true,
-    ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
-  });
+  const loadKeys = (create: boolean) =>
+    loadKeyRing({
+      env: options.env,
+      dataDir,
+      create,
+      ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
+    });
+  const ring = loadKeys(true);
   const startedAt = new Date(clock()).toISOString();
-  const { services, audit, instanceId } = await openControlPlane({
+  const control = await openControlPlane({
     dataDir,
-    keys,
+    keys: ring.current,
+    previousKeys: ring.previous,
     clock,
     openAudit: () =>
       openAuditLog({
         dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
         clock,
-        hmacKey: keys.bytes('audit-hmac'),
-        signingSeed: keys.bytes('audit-signing'),
-        keyId: keys.keyId,
+        ...auditKeys(ring.current),
+        previousKeys: ring.previous.map(auditKeys),
       }),
+  });
+  const { services, audit, instanceId } = control;
+  const keys = new LiveKeys({
+    ring,
+    instanceId,
+    audit,
+    load: () => loadKeys(false),
+    changeKey: control.changeKey,
+    onAdminToken: (token) => options.onAdminToken?.(token),
+    warn: (error, message) => logger.warn({ err: error }, message),
   });
   const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
   try {
@@ -135,7 +150,7 @@ interface Parts {
   clock: () => number;
   counters: MemoryCounters;
   logger: Logger;
-  keys: SecretKeys;
+  keys: LiveKeys;
   startedAt: string;
   services: Services;
   audit: AuditLog;
@@ -171,8 +186,8 @@ function assemble({
     directory,
     audit,
     counters,
-    sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
-    serverRequests: new ServerRequestIds(keys.sessions, clock),
+    sessions: new Sessions(keys, clock, settings.session_lifetime, randomUUID()),
+    serverRequests: new ServerRequestIds(keys, clock),
     seen,
     metrics,
     clock,
@@ -216,12 +231,13 @@ function assemble({
   });
 
   let addresses: Addresses | undefined;
-  const token = adminToken(keys, instanceId);
   const api = createApi({
     services,
     audit,
     counters,
-    adminToken: token,
+    get adminToken() {
+      return keys.adminToken;
+    },
     clock,
     onFault: (error, requestId) => logger.error({ err: error, requestId }, 'a fault in the API'),
     runtime: {
@@ -231,6 +247,8 @@ function assemble({
       startedAt,
       instanceId,
       dataDir,
+      rotateKey: (actor) => keys.rotate(actor),
+      keyId: () => keys.ring.current.keyId,
       upstreamState: (slug) => {
         const entry = directory.server(slug);
         return entry === undefined ? 'unknown' : upstreams.state(entry.server.id);
@@ -244,7 +262,9 @@ function assemble({
     api,
     services,
     audit,
-    adminToken: token,
+    get adminToken() {
+      return keys.adminToken;
+    },
     instanceId,
     gate,
     readTools: async (slug) => toolsOf(slug),

@@ -1,4 +1,5 @@
 import { ChainState, type Reference } from './chain-state.ts';
+import { keyChangesOf } from './key-changes.ts';
 import { type Keys, readHead } from './keys.ts';
 import { type LogRecord, readRecord } from './record.ts';
 import type { InputFile, InputLine } from './source.ts';
@@ -216,6 +217,7 @@ export class Checker {
       );
     }
     chain.advance(record.seq, record.hash);
+    if (record.kind === 'start' || record.kind === 'key') this.#keys.learn(keyChangesOf(record));
     if (record.kind === 'head') this.#head(chain, record, where);
     else if (record.kind === 'intent' || record.kind === 'outcome') chain.noteCall(record);
     chain.stopped = record.kind === 'stop' || (chain.stopped && record.kind === 'head');
@@ -273,7 +275,7 @@ export class Checker {
       return;
     }
     if (!this.#keys.some) return;
-    const checked = this.#keys.check(head);
+    const checked = this.#keys.count(head);
     if (checked === 'unknown_key') {
       this.#problem(
         'unknown_key',

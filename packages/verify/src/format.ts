@@ -1,4 +1,4 @@
-import type { ChainReport, Problem, TornLine, VerifyReport } from './types.ts';
+import type { ChainReport, KeyReport, Problem, TornLine, VerifyReport } from './types.ts';
 
 const SHOWN = 10;
 
@@ -29,6 +29,15 @@ function chainLine(chain: ChainReport): string {
   return `${chain.stream}/${chain.writer}: ${counted(chain.records, 'record')}, ${counted(chain.heads, 'head')}, ${proven}${end}`;
 }
 
+const KEY_SOURCES: Readonly<Record<KeyReport['source'], string>> = {
+  given: 'given',
+  successor: 'named by its predecessor',
+  predecessor: 'vouched for by its successor',
+};
+
+const keyLine = ({ keyId, source, heads }: KeyReport): string =>
+  `${keyId ?? '(no name)'}: ${KEY_SOURCES[source]}, ${counted(heads, 'head')}`;
+
 /** A report as text for a terminal, without a line feed at its end. The first problem comes first. */
 export function formatReport(report: VerifyReport): string {
   const out: string[] = [];
@@ -53,6 +62,9 @@ export function formatReport(report: VerifyReport): string {
     `${counted(report.records, 'record')} in ${counted(report.chains.length, 'chain')}: ${report.proven.toLocaleString('en')} proven by signed heads, ${report.unproven.toLocaleString('en')} unproven.`,
     ...listed(report.chains, report.chains.length, chainLine),
   );
+  if (report.keys.length > 1 || report.keys.some(({ source }) => source !== 'given')) {
+    out.push('Keys:', ...listed(report.keys, report.keys.length, keyLine));
+  }
   if (report.torn.length > 0) {
     out.push(
       `${counted(report.torn.length, 'torn line')} (cut off while being written; not tampering):`,

@@ -1,6 +1,7 @@
 export { formatReport } from './format.ts';
 export type {
   ChainReport,
+  KeyReport,
   OpenIntent,
   Problem,
   ProblemCode,

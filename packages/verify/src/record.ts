@@ -13,6 +13,7 @@ export interface LogRecord {
   request_id?: unknown;
   start?: unknown;
   head?: unknown;
+  key_changes?: unknown;
 }
 
 /** `prev` of a chain's first record. */

@@ -101,6 +101,16 @@ export interface PublicKeyInput {
   publicKey: string;
 }
 
+/** A key that heads were checked with. */
+export interface KeyReport {
+  /** Absent for a key that was given without a name and that nothing names. */
+  keyId?: string;
+  /** Given; or tied to a given one by what the log says: as its successor, or as a predecessor that it vouches for. */
+  source: 'given' | 'successor' | 'predecessor';
+  /** Heads that are signed under it. */
+  heads: number;
+}
+
 export interface VerifyInput {
   /** Folder of a log, with the folders `calls` and `admin`. */
   dir?: string;
@@ -130,6 +140,7 @@ export interface VerifyReport {
   /** Names of records that could not be looked up, since the input holds only part of the log. */
   unchecked: number;
   signaturesChecked: boolean;
+  keys: KeyReport[];
   /** Whether the head from outside was found as it says; absent when none was given. */
   externalHeadHeld?: boolean;
   /** Plain sentences: what this result does not say. */

@@ -1,10 +1,41 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Checker, referencesOf } from './checker.ts';
+import { keyChangesOf, readKeyChanges } from './key-changes.ts';
 import { Keys, readHead } from './keys.ts';
 import { readRecord } from './record.ts';
 import { filesOfDir, filesOfList, type InputFile, type InputLine, linesOfFile, linesOfIterable } from './source.ts';
 import type { VerifyInput, VerifyReport } from './types.ts';
 
 const MAX_EXAMPLES = 100;
+
+/** Stands in every record that says something of keys. */
+const KEY_CHANGES = Buffer.from('"key_changes":[');
+
+/**
+ * Reads what the input says of changes of the signing key, so that it is known before the first head passes by. In a
+ * log's folder that is a file and the stream of changes, which is short; an export is read through.
+ */
+async function collectKeys(dir: string | undefined, files: readonly InputFile[], keys: Keys): Promise<void> {
+  if (!keys.some) return;
+  if (dir !== undefined) {
+    try {
+      const { changes } = JSON.parse(readFileSync(join(dir, 'keys.json'), 'utf8')) as { changes?: unknown };
+      keys.learn(readKeyChanges(changes));
+    } catch {
+      // Without the file, and with a damaged one, what the records say is left.
+    }
+  }
+  for (const file of files) {
+    if (file.segment?.stream === 'calls') continue;
+    for await (const lines of linesOfFile(file.path)) {
+      for (const { bytes, tooLong } of lines) {
+        const read = !tooLong && bytes.includes(KEY_CHANGES) ? readRecord(bytes) : undefined;
+        if (read?.ok) keys.learn(keyChangesOf(read.record));
+      }
+    }
+  }
+}
 
 /** What the first records of each chain say of other chains, so that it is known before these pass by. */
 async function collectReferences(files: readonly InputFile[], checker: Checker, keys: Keys): Promise<void> {
@@ -88,6 +119,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
   const list = dir !== undefined ? filesOfDir(dir) : filesOfList(files ?? []);
   // In an export the chains may be mixed: references are then met as the records pass by.
   const collected = lines === undefined && list.every((file) => file.segment !== undefined);
+  await collectKeys(dir, list, keys);
   const checker = new Checker(keys, collected);
   referToExternal(input, keys, checker);
   if (collected) await collectReferences(list, checker, keys);
@@ -119,6 +151,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
     intentsWithoutOutcome: { count: chains.reduce((total, chain) => total + chain.openIntents, 0), examples },
     unchecked: checker.unchecked,
     signaturesChecked: keys.some,
+    keys: keys.report,
     ...(checker.externalHeld !== undefined && { externalHeadHeld: checker.externalHeld }),
   };
   return { ...report, cannotProve: limitsOf(input, report) };

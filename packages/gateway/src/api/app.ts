@@ -9,6 +9,7 @@ import type { ApiDeps, ApiEnv } from './deps.ts';
 import { grantsApi } from './grants.ts';
 import { identitiesApi } from './identities.ts';
 import { judgeApi } from './judge.ts';
+import { keysApi } from './keys.ts';
 import { policiesApi } from './policies.ts';
 import { nameRequest, problemResponse, refuseInvalid } from './problem.ts';
 import { BEARER_SCHEME } from './route.ts';
@@ -72,7 +73,7 @@ export function createApi(deps: ApiDeps) {
     scheme: 'bearer',
     description: 'The local admin token of the instance.',
   });
-  base.use('*', adminOnly(deps.adminToken), limitBody, checkJson);
+  base.use('*', adminOnly(deps), limitBody, checkJson);
 
   const app = base
     .route('/', statusApi(deps))
@@ -84,7 +85,8 @@ export function createApi(deps: ApiDeps) {
     .route('/', tokensApi(deps))
     .route('/', grantsApi(deps))
     .route('/', auditApi(deps))
-    .route('/', whyApi(deps));
+    .route('/', whyApi(deps))
+    .route('/', keysApi(deps));
 
   const methodsOf = methodTable(app.openAPIRegistry.definitions);
   app.onError((error, c) => problemResponse(c, error, deps));

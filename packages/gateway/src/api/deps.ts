@@ -1,4 +1,5 @@
 import type { AuditLog } from '../audit/log.ts';
+import type { KeyRotation } from '../key-rotation.ts';
 import type { Counters } from '../limits/counters.ts';
 import type { Actor } from '../model.ts';
 import type { IntakeReport, Services } from '../services.ts';
@@ -17,6 +18,13 @@ export interface ApiRuntime {
   startedAt: string;
   instanceId: string;
   dataDir: string;
+  /** Id of the secret key in force. */
+  keyId(): string;
+  /**
+   * Makes a new secret key and goes on under it.
+   * @throws GatehouseError config_invalid, conflict, audit_unavailable, store_unavailable
+   */
+  rotateKey(actor: Actor): Promise<KeyRotation>;
   /** One word for people, such as `up`, `down`, `idle`. */
   upstreamState(slug: string): string;
 }
@@ -26,8 +34,8 @@ export interface ApiDeps {
   audit: AuditLog;
   counters: Pick<Counters, 'look' | 'stats'>;
   runtime: ApiRuntime;
-  /** Derived from the secret key; compared in constant time. */
-  adminToken: string;
+  /** Derived from the secret key, and another one after that was changed; compared in constant time. */
+  readonly adminToken: string;
   /** Milliseconds since the epoch. */
   clock: () => number;
   /** Told of every error that no clause expects; the caller only learns the request id. Default: nobody is told. */

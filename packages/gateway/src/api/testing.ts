@@ -158,6 +158,10 @@ export async function openTestApi(): Promise<TestApi> {
       startedAt: new Date(NOW).toISOString(),
       instanceId: 'ins_test',
       dataDir: dir,
+      keyId: () => keys.keyId,
+      rotateKey: async () => {
+        throw new GatehouseError('config_invalid', 'The secret key comes from GATEHOUSE_SECRET_KEY.');
+      },
       upstreamState: () => 'idle',
     },
   });

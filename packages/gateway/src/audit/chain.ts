@@ -47,6 +47,10 @@ export interface HeadSigner {
   readonly keyId: string;
   /** Public key, PEM (SPKI). */
   readonly publicKey: string;
+  /** The same as its 32 bytes, base64url. */
+  readonly rawPublicKey: string;
+  /** Signature of a text, base64url. The text says what it is for, and is none of the statements of heads. */
+  signText(text: string): string;
   sign(head: Omit<HeadStatement, 'keyId'>): SignedHead;
 }
 
@@ -66,12 +70,15 @@ export function headSigner(seed: Buffer, keyId: string): HeadSigner {
     format: 'der',
     type: 'pkcs8',
   });
-  const publicKey = createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string;
+  const publicHalf = createPublicKey(key);
+  const signText = (text: string): string => sign(null, Buffer.from(text), key).toString('base64url');
   return {
     keyId,
-    publicKey,
+    publicKey: publicHalf.export({ format: 'pem', type: 'spki' }) as string,
+    rawPublicKey: publicHalf.export({ format: 'jwk' }).x as string,
+    signText,
     sign(head) {
-      const signature = sign(null, Buffer.from(headStatement({ ...head, keyId })), key).toString('base64url');
+      const signature = signText(headStatement({ ...head, keyId }));
       const { stream, writer, seq, hash: digest, time } = head;
       return { stream, writer, seq, hash: digest, time, key_id: keyId, signature };
     },

@@ -1,4 +1,4 @@
-import type { Tip } from './chain.ts';
+import type { HeadSigner, Tip } from './chain.ts';
 import type { SegmentFiles } from './segments.ts';
 
 /** A record on its way to the file. */
@@ -7,6 +7,8 @@ export interface Entry {
   kind: string;
   /** JSON members; empty for an own head, whose members are made when its place in the chain is known. */
   members: string;
+  /** Of an own head: who signs it, where that is not the present signer. */
+  signer?: HeadSigner;
   /** It must survive loss of power. */
   power: boolean;
   resolve?: () => void;
