@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
 import { createApi } from './api/app.ts';
 import { type AuditLog, openAuditLog } from './audit/log.ts';
+import { Backups } from './backup/jobs.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
@@ -113,6 +114,14 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     onAdminToken: (token) => options.onAdminToken?.(token),
     warn: (error, message) => logger.warn({ err: error }, message),
   });
+  const backups = new Backups({
+    dataDir,
+    instanceId,
+    audit,
+    copyStore: control.copyStore,
+    ring: () => keys.ring,
+    clock,
+  });
   const counters = new MemoryCounters({ monotonic: options.monotonic ?? (() => performance.now()) });
   try {
     // A log of its own place belongs to many short runs, whose grants are new each time: none of their counters goes on.
@@ -137,6 +146,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     counters,
     logger,
     keys,
+    backups,
     startedAt,
     services,
     audit,
@@ -151,6 +161,7 @@ interface Parts {
   counters: MemoryCounters;
   logger: Logger;
   keys: LiveKeys;
+  backups: Backups;
   startedAt: string;
   services: Services;
   audit: AuditLog;
@@ -164,6 +175,7 @@ function assemble({
   counters,
   logger,
   keys,
+  backups,
   startedAt,
   services,
   audit,
@@ -247,8 +259,8 @@ function assemble({
       startedAt,
       instanceId,
       dataDir,
+      backups,
       rotateKey: (actor) => keys.rotate(actor),
-      keyId: () => keys.ring.current.keyId,
       upstreamState: (slug) => {
         const entry = directory.server(slug);
         return entry === undefined ? 'unknown' : upstreams.state(entry.server.id);
@@ -287,6 +299,7 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
+        await backups.close();
         await audit.close();
         await services.close();
       })();

@@ -1,6 +1,9 @@
 export type { ApiApp } from './api/app.ts';
 export { headSigner } from './audit/chain.ts';
 export type { AdminRow, AuditRow } from './audit/search.ts';
+export type { BackupReport } from './backup/create.ts';
+export type { BackupJob } from './backup/jobs.ts';
+export { type RestoreOptions, type RestoreReport, restoreBackup } from './backup/restore.ts';
 export { type DescribedSetting, type LoadOptions, loadSettings, type Settings, settingsJsonSchema } from './config.ts';
 export { ERRORS, type ErrorCode, type ErrorItem, GatehouseError } from './errors.ts';
 export { AUDIT_FOLDER } from './folders.ts';

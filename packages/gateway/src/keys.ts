@@ -212,7 +212,8 @@ function makeKeyFile(path: string): Buffer {
   return key;
 }
 
-function isInside(path: string, folder: string): boolean {
+/** Whether a path lies in a folder, or is it; links are followed. */
+export function isInside(path: string, folder: string): boolean {
   const between = relative(realish(folder), realish(path));
   return between === '' || (!between.startsWith('..') && !isAbsolute(between));
 }

@@ -41,7 +41,10 @@ GET /audit/tail
 GET /audit/export
 GET /audit/verify
 GET /audit/key
-GET /why`
+GET /why
+POST /key/rotate
+POST /backups
+GET /backups/{id}`
   .trim()
   .split('\n');
 

@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { GatehouseError } from '../errors.ts';
 import { auditApi } from './audit.ts';
 import { adminOnly } from './auth.ts';
+import { backupsApi } from './backups.ts';
 import { checkJson, limitBody } from './body.ts';
 import { definitionsApi } from './definitions.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
@@ -86,7 +87,8 @@ export function createApi(deps: ApiDeps) {
     .route('/', grantsApi(deps))
     .route('/', auditApi(deps))
     .route('/', whyApi(deps))
-    .route('/', keysApi(deps));
+    .route('/', keysApi(deps))
+    .route('/', backupsApi(deps));
 
   const methodsOf = methodTable(app.openAPIRegistry.definitions);
   app.onError((error, c) => problemResponse(c, error, deps));

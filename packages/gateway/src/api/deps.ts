@@ -1,4 +1,5 @@
 import type { AuditLog } from '../audit/log.ts';
+import type { Backups } from '../backup/jobs.ts';
 import type { KeyRotation } from '../key-rotation.ts';
 import type { Counters } from '../limits/counters.ts';
 import type { Actor } from '../model.ts';
@@ -18,8 +19,7 @@ export interface ApiRuntime {
   startedAt: string;
   instanceId: string;
   dataDir: string;
-  /** Id of the secret key in force. */
-  keyId(): string;
+  backups: Pick<Backups, 'start' | 'get'>;
   /**
    * Makes a new secret key and goes on under it.
    * @throws GatehouseError config_invalid, conflict, audit_unavailable, store_unavailable

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2020.js';
 import { type AuditLog, openAuditLog } from '../audit/log.ts';
+import { Backups } from '../backup/jobs.ts';
 import { openControlPlane } from '../control.ts';
 import { GatehouseError } from '../errors.ts';
 import { deriveKeys } from '../keys.ts';
@@ -117,7 +118,7 @@ export async function openTestApi(): Promise<TestApi> {
   const now = { value: NOW };
   const clock = (): number => now.value;
   const keys = deriveKeys(randomBytes(32), 'test');
-  const { services, audit } = await openControlPlane({
+  const { services, audit, instanceId, copyStore } = await openControlPlane({
     dataDir: dir,
     keys,
     clock,
@@ -158,7 +159,14 @@ export async function openTestApi(): Promise<TestApi> {
       startedAt: new Date(NOW).toISOString(),
       instanceId: 'ins_test',
       dataDir: dir,
-      keyId: () => keys.keyId,
+      backups: new Backups({
+        dataDir: dir,
+        instanceId,
+        audit,
+        copyStore,
+        ring: () => ({ current: keys, previous: [] }),
+        clock,
+      }),
       rotateKey: async () => {
         throw new GatehouseError('config_invalid', 'The secret key comes from GATEHOUSE_SECRET_KEY.');
       },
