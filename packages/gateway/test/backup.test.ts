@@ -124,6 +124,8 @@ describe('a backup under load', () => {
       hmacKey: KEYS.bytes('audit-hmac'),
       signingSeed: KEYS.bytes('audit-signing'),
       keyId: KEYS.keyId,
+      // Nothing follows the line that is cut off below, however slow the machine is.
+      idleHeadMs: 3_600_000,
     });
     await run.append({ kind: 'decision', requestId: 'of-a-run' }, 'process');
     const [segment] = readdirSync(join(runLog, 'calls'));
