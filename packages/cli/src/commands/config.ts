@@ -65,4 +65,16 @@ export function addConfigCommands(program: Command, context: Context): void {
     }
     return undefined;
   });
+
+  const schema = defineCommand(group, 'schema', {
+    description: 'the JSON Schema of a settings file, for editors and checks',
+    examples: ['gatehouse config schema > gatehouse.schema.json'],
+    notes:
+      'An editor uses it with a first line in gatehouse.yaml: # yaml-language-server: $schema=./gatehouse.schema.json\n' +
+      'The published package has it as @gatehouse-mcp/gatehouse/settings.schema.json.',
+  });
+  handle(context, schema, async () => {
+    out.json((await context.gateway()).settingsJsonSchema());
+    return EXIT.ok;
+  });
 }
