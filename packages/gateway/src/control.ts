@@ -20,6 +20,7 @@ import { credentialKeys, type KeyRing } from './key-ring.ts';
 import type { SecretKeys } from './keys.ts';
 import type { Actor } from './model.ts';
 import type { Services } from './services.ts';
+import type { Migrations } from './store/migrate.ts';
 import { openStore, type Store } from './store/open.ts';
 
 /** The audit log as the control plane uses it. */
@@ -33,6 +34,8 @@ export interface ControlPlaneOptions<A extends ControlAudit> {
   keys: SecretKeys;
   /** Earlier keys, newest first. A store that is still under one of them is given to `keys` (spec: gateway §7). */
   previousKeys?: readonly SecretKeys[];
+  /** Default: those of this program. */
+  migrations?: Migrations;
   /** Opens the log where each change is recorded before it holds. Called once the data folder belongs to this process. */
   openAudit: () => Promise<A>;
   /** Milliseconds since the epoch. */
@@ -69,7 +72,14 @@ export async function openControlPlane<A extends ControlAudit>(
   const { dataDir, keys, clock, random = randomBytes, compileSchema = ajvCompileSchema } = options;
   const ring: KeyRing = { current: keys, previous: options.previousKeys ?? [] };
   const previousKeyIds = ring.previous.map(({ keyId }) => keyId);
-  const store = await openStore({ dataDir, keyId: keys.keyId, previousKeyIds, clock, random });
+  const store = await openStore({
+    dataDir,
+    keyId: keys.keyId,
+    previousKeyIds,
+    clock,
+    random,
+    ...(options.migrations === undefined ? {} : { migrations: options.migrations }),
+  });
   let audit: A | undefined;
   try {
     const state = await loadState(store.db, credentialKeys(ring));

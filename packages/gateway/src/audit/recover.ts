@@ -78,8 +78,8 @@ function namesOf(segment: Segment): string[] {
 
 const key = (chain: NamedChain): string => `${chain.stream}/${chain.writer}/${chain.seq ?? 'damaged'}`;
 
-/** The end of one chain, from its segments in order; undefined when it holds no byte yet. */
-function readEnd(segments: readonly Segment[]): FoundChain | undefined {
+/** The end of one chain, from its segments in order (at least one); undefined when it holds no record yet. */
+export function chainEnd(segments: readonly Segment[]): FoundChain | undefined {
   const { stream, writer } = segments[0]!;
   const names = namesOf(segments[0]!);
   let torn = 0;
@@ -127,7 +127,7 @@ export function surveyChains(dir: string, streams: readonly Stream[]): FoundChai
   for (const stream of streams) {
     const byWriter = Map.groupBy(listSegments(dir, stream), (segment) => segment.writer);
     for (const segments of byWriter.values()) {
-      const chain = readEnd(segments);
+      const chain = chainEnd(segments);
       if (chain) found.push(chain);
     }
   }

@@ -1,14 +1,15 @@
 // `gatehouse backup`: the store, then the log up to one point, then the manifest; made beside and renamed (spec: config).
-import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { headSigner, type SignedHead } from '../audit/chain.ts';
 import { KEYS_FILE, signingKeys } from '../audit/key-changes.ts';
 import type { AuditLog } from '../audit/log.ts';
 import { FORMAT_VERSION, type Stream } from '../audit/record.ts';
-import { surveyChains } from '../audit/recover.ts';
-import { listSegments, readAt } from '../audit/segments.ts';
+import { chainEnd } from '../audit/recover.ts';
+import { listSegments } from '../audit/segments.ts';
 import { GatehouseError } from '../errors.ts';
 import { AUDIT_FOLDER, RUN_FOLDER } from '../folders.ts';
 import type { KeyRing } from '../key-ring.ts';
@@ -59,7 +60,13 @@ interface Part {
   from: string;
   /** Inside the backup, with slashes. */
   path: string;
+  /** Now; of a segment it is also what is copied. */
   bytes: number;
+  /**
+   * `bytes`: so many, which are whole records. `records`: up to the last whole record among so many, since another
+   * process may be writing. `file`: all of it, since it is replaced and never written to.
+   */
+  take: 'bytes' | 'records' | 'file';
 }
 
 /**
@@ -169,7 +176,12 @@ async function copyAll(
   const point = await source.copyStore(store, () => {
     const { heads, segments } = source.audit.mark();
     const parts = segments.map(
-      ({ path, stream, name, bytes }): Part => ({ from: path, path: `${AUDIT_FOLDER}/${stream}/${name}`, bytes }),
+      ({ path, stream, name, bytes }): Part => ({
+        from: path,
+        path: `${AUDIT_FOLDER}/${stream}/${name}`,
+        bytes,
+        take: 'bytes',
+      }),
     );
     const created = new Date(source.clock()).toISOString();
     // The ring of this moment: a rotation waits as every other change does.
@@ -186,11 +198,13 @@ async function copyAll(
     onProgress?.({ bytes, copied });
   };
   for (const one of parts) {
+    const length = one.take === 'records' ? await wholeLines(one.from, one.bytes) : one.bytes;
+    if (length < one.bytes) onBytes(one.bytes - length);
+    if (length === 0 && one.take === 'records') continue;
     const target = join(part, ...one.path.split('/'));
-    const options = { bytes: one.bytes, onBytes, ...(signal === undefined ? {} : { signal }) };
-    files.push({ path: one.path, ...(await copyFile(one.from, target, options)) });
+    const copying = { onBytes, ...(one.take === 'file' ? {} : { bytes: length }), ...(signal && { signal }) };
+    files.push({ path: one.path, ...(await copyFile(one.from, target, copying)) });
   }
-  const logs = [AUDIT_FOLDER, RUN_LOG] as const;
   const { keyId } = ring.current;
   const contents: BackupContents = {
     format: BACKUP_FORMAT,
@@ -201,12 +215,7 @@ async function copyAll(
     versions: { store: version, log: FORMAT_VERSION },
     keys: [...signingKeys(join(part, AUDIT_FOLDER))],
     files,
-    chains: logs.flatMap((log) =>
-      surveyChains(
-        join(part, log),
-        STREAMS.filter((stream) => existsSync(join(part, log, stream))),
-      ).map(({ headed: _headed, names: _names, ...chain }) => ({ log, ...chain })),
-    ),
+    chains: await chainsOf(part),
     heads,
   };
   const signer = headSigner(auditKeys(ring.current).signingSeed, keyId);
@@ -217,42 +226,61 @@ async function copyAll(
   return { created, files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0), keyId, heads };
 }
 
-/** Files that no record of the own log names: the logs of runs, which may be writing, the pins, and the public keys. */
+/** Where each chain of the copied logs ends. One at a time, with the calls between them: there may be thousands. */
+async function chainsOf(part: string): Promise<BackupContents['chains']> {
+  const ends: BackupContents['chains'] = [];
+  for (const log of [AUDIT_FOLDER, RUN_LOG] as const) {
+    for (const stream of STREAMS) {
+      if (!existsSync(join(part, log, stream))) continue;
+      for (const segments of Map.groupBy(listSegments(join(part, log), stream), ({ writer }) => writer).values()) {
+        const end = chainEnd(segments);
+        await nextTurn();
+        if (end === undefined) continue;
+        const { headed: _headed, names: _names, ...chain } = end;
+        ends.push({ log, ...chain });
+      }
+    }
+  }
+  return ends;
+}
+
+/** What lies beside the own log: the logs of runs, which may be writing, the pins, and the public keys. */
 function beside(dataDir: string): Part[] {
   const parts: Part[] = [];
-  const whole = (path: string): void => {
-    const from = join(dataDir, ...path.split('/'));
-    if (existsSync(from)) parts.push({ from, path, bytes: statSync(from).size });
+  const add = (from: string, path: string, take: Part['take']): void => {
+    if (existsSync(from)) parts.push({ from, path, bytes: statSync(from).size, take });
   };
-  for (const log of [AUDIT_FOLDER, RUN_LOG]) whole(`${log}/${KEYS_FILE}`);
+  for (const log of [AUDIT_FOLDER, RUN_LOG]) add(join(dataDir, log, KEYS_FILE), `${log}/${KEYS_FILE}`, 'file');
   const runs = join(dataDir, RUN_FOLDER, AUDIT_FOLDER);
   for (const stream of STREAMS) {
     if (!existsSync(join(runs, stream))) continue;
     // The newest writer first: what it says of the end of an older chain then holds for that chain's copy, too.
     for (const { name, path } of listSegments(runs, stream).toReversed()) {
-      const bytes = wholeLines(path);
-      if (bytes > 0) parts.push({ from: path, path: `${RUN_LOG}/${stream}/${name}`, bytes });
+      add(path, `${RUN_LOG}/${stream}/${name}`, 'records');
     }
   }
   const pins = join(dataDir, RUN_FOLDER, 'pins');
-  if (existsSync(pins)) for (const name of readdirSync(pins)) if (name.endsWith('.json')) whole(`${PINS}/${name}`);
+  if (existsSync(pins)) {
+    for (const name of readdirSync(pins)) if (name.endsWith('.json')) add(join(pins, name), `${PINS}/${name}`, 'file');
+  }
   return parts;
 }
 
-/** Bytes of a segment up to its last line feed. */
-function wholeLines(path: string): number {
-  const fd = openSync(path, 'r');
+/** Bytes of a segment up to the last line feed among its first `size` bytes. */
+async function wholeLines(path: string, size: number): Promise<number> {
+  const file = await open(path, 'r');
+  const buffer = Buffer.allocUnsafe(64 * 1024);
   try {
-    let end = statSync(path).size;
-    while (end > 0) {
-      const from = Math.max(0, end - 64 * 1024);
-      const at = readAt(fd, from, end - from).lastIndexOf(0x0a);
+    for (let end = size; end > 0; ) {
+      const from = Math.max(0, end - buffer.length);
+      const { bytesRead } = await file.read(buffer, 0, end - from, from);
+      const at = buffer.subarray(0, bytesRead).lastIndexOf(0x0a);
       if (at >= 0) return from + at + 1;
       end = from;
     }
     return 0;
   } finally {
-    closeSync(fd);
+    await file.close();
   }
 }
 

@@ -301,15 +301,21 @@ async function recordRestore(
   { created, instance }: BackupManifest,
   clock: () => number,
 ): Promise<void> {
-  const audit = await openAuditLog({
-    dir: join(settings.data, AUDIT_FOLDER),
-    clock,
-    ...auditKeys(current),
-    previousKeys: previous.map(auditKeys),
-  });
   try {
+    const audit = await openAuditLog({
+      dir: join(settings.data, AUDIT_FOLDER),
+      clock,
+      ...auditKeys(current),
+      previousKeys: previous.map(auditKeys),
+    });
     await audit.admin({ actor, action: 'backup.restore', target: instance, after: { created, from } });
-  } finally {
     await audit.close();
+  } catch (error) {
+    throw new GatehouseError(
+      'audit_unavailable',
+      `The backup was restored into ${settings.data}, but its log cannot be written (${(error as Error).message}), so that nothing says there that it was restored. Make room, empty the folder and restore again.`,
+      [],
+      { cause: error },
+    );
   }
 }
