@@ -1,5 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
-import { isSignedBy, type KeyChange, keyOf, type NamedKey } from './key-changes.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isSignedBy, type KeyChange, keyOf, type NamedKey, readKeyChanges } from './key-changes.ts';
 import type { KeyReport, PublicKeyInput, SignedHead } from './types.ts';
 
 const MEMBERS = ['stream', 'writer', 'seq', 'hash', 'time', 'key_id', 'signature'];
@@ -16,6 +18,16 @@ export function readHead(value: unknown): SignedHead | undefined {
   if (!Number.isSafeInteger(head.seq) || (head.seq as number) < 0) return undefined;
   const texts = names.every((name) => name === 'seq' || typeof head[name] === 'string');
   return texts ? (head as unknown as SignedHead) : undefined;
+}
+
+/** What the file of keys in a log's folder says; without it, and with a damaged one, what the records say is left. */
+export function changesBeside(dir: string): KeyChange[] {
+  try {
+    const { changes } = JSON.parse(readFileSync(join(dir, 'keys.json'), 'utf8')) as { changes?: unknown };
+    return readKeyChanges(changes);
+  } catch {
+    return [];
+  }
 }
 
 /** The bytes that a head signs: canonical JSON (RFC 8785) of what it says. */

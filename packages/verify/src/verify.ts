@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Checker, referencesOf } from './checker.ts';
-import { keyChangesOf, readKeyChanges } from './key-changes.ts';
-import { Keys, readHead } from './keys.ts';
+import { keyChangesOf } from './key-changes.ts';
+import { changesBeside, Keys, readHead } from './keys.ts';
 import { readRecord } from './record.ts';
 import { filesOfDir, filesOfList, type InputFile, type InputLine, linesOfFile, linesOfIterable } from './source.ts';
 import type { VerifyInput, VerifyReport } from './types.ts';
@@ -18,14 +16,7 @@ const KEY_CHANGES = Buffer.from('"key_changes":[');
  */
 async function collectKeys(dir: string | undefined, files: readonly InputFile[], keys: Keys): Promise<void> {
   if (!keys.some) return;
-  if (dir !== undefined) {
-    try {
-      const { changes } = JSON.parse(readFileSync(join(dir, 'keys.json'), 'utf8')) as { changes?: unknown };
-      keys.learn(readKeyChanges(changes));
-    } catch {
-      // Without the file, and with a damaged one, what the records say is left.
-    }
-  }
+  if (dir !== undefined) keys.learn(changesBeside(dir));
   for (const file of files) {
     if (file.segment?.stream === 'calls') continue;
     for await (const lines of linesOfFile(file.path)) {
