@@ -1,5 +1,5 @@
 // A backup taken under load, restored elsewhere, verifies and serves; and everything that must refuse to be one.
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   cpSync,
@@ -18,9 +18,11 @@ import { DatabaseSync } from 'node:sqlite';
 import { RecordingUpstream } from '@gatehouse/testkit';
 import { verifyAuditLog } from '@gatehouse/verify';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { headSigner } from '../src/audit/chain.ts';
 import { openAuditLog } from '../src/audit/log.ts';
 import { recordsOf } from '../src/audit/testing.ts';
 import { createBackup } from '../src/backup/create.ts';
+import { readManifest, signManifest } from '../src/backup/manifest.ts';
 import { refusal } from '../src/control/testing.ts';
 import {
   type BackupJob,
@@ -315,6 +317,22 @@ describe('a backup under load', () => {
       expect(error.code).toBe('backup_invalid');
       expect(error.message).toMatch(message);
       expect(existsSync(target)).toBe(false);
+    });
+
+    it('[CFG-RESTORE] is refused: credentials that the key does not open, however well it is signed', async () => {
+      const path = join(copy, 'gatehouse.db');
+      const store = new DatabaseSync(path);
+      store.exec("update credentials set wrapped_key = replace(wrapped_key, substr(wrapped_key, -9), 'AAAAAAAAA')");
+      store.close();
+      const { signature: _signature, ...made } = readManifest(copy);
+      const bytes = readFileSync(path);
+      const changed = { path: 'gatehouse.db', bytes: bytes.length, sha256: hash('sha256', bytes) };
+      const files = made.files.map((file) => (file.path === changed.path ? changed : file));
+      const signer = headSigner(KEYS.bytes('audit-signing'), KEYS.keyId);
+      writeFileSync(join(copy, 'manifest.json'), JSON.stringify(signManifest({ ...made, files }, signer)));
+      const error = await refusal(restoreBackup(restoring(copy, join(folder, 'refused'))));
+      expect([error.code, error.message]).toEqual(['key_missing', expect.stringContaining('does not open')]);
+      expect(existsSync(join(folder, 'refused'))).toBe(false);
     });
 
     it('[CFG-RESTORE] is refused: a newer format, and a folder that is no backup', async () => {
