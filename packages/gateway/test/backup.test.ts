@@ -368,7 +368,7 @@ describe('a backup that cannot be made', () => {
   it('[CFG-BACKUP] goes into an empty folder', async () => {
     const dir = join(folder, 'empty');
     mkdirSync(dir);
-    expect(await backUp(dir)).toMatchObject({ state: 'done' });
+    expect(await backUp(`${dir}/`)).toMatchObject({ state: 'done', dir });
     expect(statSync(dir).mode & 0o777).toBe(0o700);
   });
 

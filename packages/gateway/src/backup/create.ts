@@ -1,7 +1,7 @@
 // `gatehouse backup`: the store, then the log up to one point, then the manifest; made beside and renamed (spec: config).
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { headSigner, type SignedHead } from '../audit/chain.ts';
@@ -71,11 +71,13 @@ interface Part {
 
 /**
  * Refuses what cannot become a backup, before anything is done.
+ * @returns the path in its plain form, without a slash at its end
  * @throws GatehouseError invalid_input or conflict
  */
-export async function checkTarget(dir: string, dataDir: string): Promise<void> {
-  if (!isAbsolute(dir))
-    throw new GatehouseError('invalid_input', `Name the backup's folder by its whole path, not ${dir}.`);
+export async function checkTarget(given: string, dataDir: string): Promise<string> {
+  if (!isAbsolute(given))
+    throw new GatehouseError('invalid_input', `Name the backup's folder by its whole path, not ${given}.`);
+  const dir = resolve(given);
   if (isInside(dir, dataDir)) {
     throw new GatehouseError(
       'invalid_input',
@@ -87,7 +89,7 @@ export async function checkTarget(dir: string, dataDir: string): Promise<void> {
     entries = await readdir(dir);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return;
+    if (code === 'ENOENT') return dir;
     if (code === 'ENOTDIR')
       throw new GatehouseError('conflict', `${dir} is a file. Name a folder that is new or empty.`);
     throw new GatehouseError('invalid_input', `${dir} cannot be read: ${message}. Name a folder that is new or empty.`);
@@ -95,6 +97,7 @@ export async function checkTarget(dir: string, dataDir: string): Promise<void> {
   if (entries.length > 0) {
     throw new GatehouseError('conflict', `${dir} is not empty. A backup goes into a folder that is new or empty.`);
   }
+  return dir;
 }
 
 /**
@@ -104,11 +107,11 @@ export async function checkTarget(dir: string, dataDir: string): Promise<void> {
  */
 export async function createBackup(
   source: BackupSource,
-  dir: string,
+  target: string,
   actor: Actor,
   { signal, onProgress }: { signal?: AbortSignal; onProgress?: (progress: BackupProgress) => void } = {},
 ): Promise<BackupReport> {
-  await checkTarget(dir, source.dataDir);
+  const dir = await checkTarget(target, source.dataDir);
   let part: string;
   try {
     await mkdir(dirname(dir), { recursive: true, mode: 0o700 });

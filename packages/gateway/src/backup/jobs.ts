@@ -27,8 +27,8 @@ export class Backups {
   }
 
   /** @throws GatehouseError conflict while one is made or when the folder is not empty; invalid_input */
-  async start(dir: string, actor: Actor): Promise<BackupJob> {
-    await checkTarget(dir, this.#source.dataDir);
+  async start(target: string, actor: Actor): Promise<BackupJob> {
+    const dir = await checkTarget(target, this.#source.dataDir);
     if (this.#last?.state === 'running') {
       throw new GatehouseError('conflict', `A backup is being made already, to ${this.#last.dir}. Wait for its end.`);
     }
