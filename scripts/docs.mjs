@@ -96,7 +96,8 @@ A setting is looked for in four places; the first that has it wins:
 4. the default.
 
 \`gatehouse config show\` prints what holds and where each value came from. \`gatehouse config check\` names every error at
-once. A name that is not in this table is an error, in the file and in the environment.
+once. A name that is not in this table is an error, in the file and in the environment. \`gatehouse config schema\` prints
+the JSON Schema of the file, for editors; the published package has it as \`settings.schema.json\`.
 
 ${table(['Setting', 'Default', 'Type', 'What it is', 'Environment'], rows)}
 
@@ -114,6 +115,10 @@ Keep a copy of it elsewhere. Without the key, sealed upstream credentials, open 
 are lost for good; everything else in the data folder stays readable, and the log stays verifiable with its public key. A
 data folder that another key wrote is refused, with this explanation.
 
+\`gatehouse key rotate\` changes the key without a stop, \`gatehouse key reset\` goes on without one that is lost:
+[backup and the secret key](backup.md#changing-the-secret-key). Earlier keys are read from \`GATEHOUSE_SECRET_KEY_PREVIOUS\`
+(separated by commas) and from the file beside the key file whose name ends in \`.previous\` (one a line).
+
 ## Listening beyond this machine
 
 The default is 127.0.0.1. Another \`host\` needs \`public_url\` (what clients use; its host name is accepted) and a secret key that
@@ -127,6 +132,7 @@ you gave, and is refused without them. There is no TLS in this version: put a TL
 |---|---|
 | \`GATEHOUSE_CONFIG\` | the settings file |
 | \`GATEHOUSE_SECRET_KEY\` | the secret key |
+| \`GATEHOUSE_SECRET_KEY_PREVIOUS\` | earlier secret keys, separated by commas |
 | \`GATEHOUSE_URL\` | a running gateway for the command line, like \`--api\` |
 | \`GATEHOUSE_ADMIN_TOKEN\` | the admin token for that gateway |
 
@@ -210,9 +216,11 @@ const ADVICE = {
     'Put the audit folder back; or delete `limits-epoch.json` in the data folder, and every limit begins anew.',
   config_invalid: '`gatehouse config check` names every error.',
   key_missing:
-    'Give the key that the data folder was written with; see [the secret key](configuration.md#the-secret-key).',
+    'Give the key that the data folder was written with; see [the secret key](configuration.md#the-secret-key) and [when it is lost](backup.md#when-the-key-is-lost).',
   store_locked: 'End the other process, which the message names, or use another data folder.',
-  store_newer: 'Run the newer version, or take a copy of the data folder from before.',
+  backup_failed: 'The detail says why: room, rights, or a stop. Nothing is left of it; mend that and try again.',
+  backup_invalid: 'Take another backup: this one is not as it was when it was made.',
+  store_newer: 'Run the newer version, or go back to [the copy](backup.md#migrations) of the store from before.',
 };
 
 const RPC = {

@@ -11,6 +11,7 @@ import { findNode, root } from './node24.mjs';
 const NAME = '@gatehouse-mcp/gatehouse';
 const SCOPE = '@gatehouse/';
 const MAIN = 'cli';
+const SCHEMA = 'settings.schema.json';
 
 const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'));
 const writeJson = (file, value) => writeFileSync(file, `${JSON.stringify(value, undefined, 2)}\n`);
@@ -91,6 +92,9 @@ function stage(workspaces, built, folder) {
     if (!existsSync(join(root, file))) throw new Error(`${file} is missing at the top of the repository.`);
     cpSync(join(root, file), join(folder, file));
   }
+  // For editors: `$schema` of a settings file.
+  const schema = run(findNode(), [join(root, 'packages', MAIN, 'bin', 'gatehouse.mjs'), 'config', 'schema'], root);
+  writeFileSync(join(folder, SCHEMA), schema);
   const internal = {};
   for (const workspace of bundled) {
     const { name, version, description, license, type, exports } = manifestOf(workspace);
@@ -117,8 +121,8 @@ function stage(workspaces, built, folder) {
     type: 'module',
     engines,
     bin: { gatehouse: 'bin/gatehouse.mjs', 'gatehouse-flux': 'bin/gatehouse-flux.mjs' },
-    exports: builtExports(main.exports),
-    files: ['bin', 'dist'],
+    exports: { ...builtExports(main.exports), [`./${SCHEMA}`]: `./${SCHEMA}` },
+    files: ['bin', 'dist', SCHEMA],
     dependencies: { ...internal, ...mergedDependencies(workspaces) },
     bundleDependencies: Object.keys(internal),
     optionalDependencies,

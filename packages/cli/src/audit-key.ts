@@ -1,10 +1,14 @@
-// The public key of an installation's audit log, from the secret key: the log itself is not asked, since it may have been changed.
+// The public keys of an installation's audit log, from the secret keys: the log itself is not asked, since it may have been changed.
 import type { PublicKeyInput } from '@gatehouse/verify';
 import type { GatewayModule } from './gateway-module.ts';
 
-export function auditPublicKey(
+/** Of the present key, and of the earlier ones that are at hand. */
+export function auditPublicKeys(
   { headSigner }: Pick<GatewayModule, 'headSigner'>,
-  keys: ReturnType<GatewayModule['loadSecretKey']>,
-): Required<PublicKeyInput> {
-  return { keyId: keys.keyId, publicKey: headSigner(keys.bytes('audit-signing'), keys.keyId).publicKey };
+  { current, previous }: ReturnType<GatewayModule['loadKeyRing']>,
+): Required<PublicKeyInput>[] {
+  return [current, ...previous].map((keys) => ({
+    keyId: keys.keyId,
+    publicKey: headSigner(keys.bytes('audit-signing'), keys.keyId).publicKey,
+  }));
 }

@@ -20,7 +20,7 @@ export const EXIT_HELP: readonly (readonly [ExitCode, string])[] = [
   [EXIT.notFound, 'what was named does not exist'],
   [
     EXIT.denied,
-    'the answer is no: a policy with errors, a denied call, a log that was changed, settings that are not valid',
+    'the answer is no: a policy with errors, a denied call, a log that was changed, settings that are not valid, a backup that was changed',
   ],
   [EXIT.unreachable, 'the gateway, its data folder or the MCP server cannot be reached'],
   [EXIT.conflict, 'it exists already, is in use, or was changed by somebody else in the meantime'],
@@ -36,6 +36,7 @@ const BY_PROBLEM: Readonly<Record<string, ExitCode>> = {
   not_found: EXIT.notFound,
   policy_invalid: EXIT.denied,
   config_invalid: EXIT.denied,
+  backup_invalid: EXIT.denied,
   upstream_unreachable: EXIT.unreachable,
   store_locked: EXIT.unreachable,
   store_unavailable: EXIT.unreachable,

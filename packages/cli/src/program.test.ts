@@ -44,6 +44,12 @@ describe('every command', () => {
       'why',
       'config check',
       'config show',
+      'config schema',
+      'key show',
+      'key rotate',
+      'key reset',
+      'backup',
+      'restore',
       'doctor',
     ]);
   });

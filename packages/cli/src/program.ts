@@ -1,10 +1,12 @@
 import { Command } from 'commander';
 import packageJson from '../package.json' with { type: 'json' };
 import { addAuditCommands } from './commands/audit.ts';
+import { addBackupCommands } from './commands/backup.ts';
 import { addConfigCommands } from './commands/config.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addGrantCommands } from './commands/grant.ts';
 import { addIdentityCommands } from './commands/identity.ts';
+import { addKeyCommands } from './commands/key.ts';
 import { addPolicyCommands } from './commands/policy.ts';
 import { addRunCommand } from './commands/run.ts';
 import { addServeCommand } from './commands/serve.ts';
@@ -57,6 +59,8 @@ export function createProgram(context: Context): Command {
   addAuditCommands(program, context);
   addWhyCommand(program, context);
   addConfigCommands(program, context);
+  addKeyCommands(program, context);
+  addBackupCommands(program, context);
   addDoctorCommand(program, context);
   return program;
 }

@@ -51,13 +51,21 @@ export async function serveGateway(context: Context, options: ServeOptions, prep
   });
   // Whoever waits for this file must not find the one of an earlier run.
   if (readyFile !== undefined) rmSync(readyFile, { force: true });
-  const gateway = await openGateway(settings, { env: context.env });
+  let ready: ReadyFile | undefined;
+  const gateway = await openGateway(settings, {
+    env: context.env,
+    onAdminToken: (token) => {
+      if (ready === undefined || readyFile === undefined) return;
+      ready = { ...ready, admin: { token } };
+      writePrivateJson(readyFile, ready);
+    },
+  });
   try {
     const { console: page, api, proxyUrl } = await gateway.listen();
     const prepared = await prepare?.(gateway, { data: settings.data, proxyUrl });
     const tokens = prepared?.tokens ?? {};
     const servers = await statusOf(gateway);
-    const ready: ReadyFile = {
+    ready = {
       console: page,
       api,
       servers: servers.map(({ slug, url }) => ({

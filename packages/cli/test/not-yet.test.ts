@@ -24,8 +24,6 @@ async function run(...argv: string[]): Promise<{ code: number; error: string }> 
 
 describe('commands of later versions', () => {
   it.each([
-    ['[not yet: CFG-BACKUP]', ['backup', 'folder']],
-    ['[not yet: CFG-BACKUP]', ['restore', 'folder']],
     ['[not yet: GW-APPROVALS]', ['approvals']],
     ['[not yet: GW-FREEZE]', ['freeze', 'flux']],
     ['[not yet: GW-CONSOLE]', ['console']],

@@ -1,8 +1,10 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
-import { loadSettings } from './config.ts';
+import { parse } from 'yaml';
+import { loadSettings, settingsJsonSchema } from './config.ts';
 import { GatehouseError } from './errors.ts';
 
 function problems(run: () => unknown): { pointer: string; message: string }[] {
@@ -93,5 +95,34 @@ describe('settings', () => {
   ])('reads %s = %s', (name, written, value) => {
     const { settings } = loadSettings({ env: {}, flags: { [name]: written } });
     expect(settings[name as 'max_body']).toBe(value);
+  });
+});
+
+describe('[CFG-SCHEMA] the JSON Schema of a settings file', () => {
+  const validate = new Ajv2020({ strict: false, validateFormats: false }).compile(settingsJsonSchema() as object);
+
+  it('takes the example and what the program takes', () => {
+    const example = new URL('../../../examples/gatehouse.yaml', import.meta.url);
+    expect([validate(parse(readFileSync(example, 'utf8'))), validate.errors]).toEqual([true, null]);
+    expect(validate({ max_body: 4096, call_deadline: '90s', allowed_hosts: 'a,b' })).toBe(true);
+  });
+
+  it.each([
+    ['a name that is no setting', { prot: 8080 }],
+    ['a name that is no setting of its group', { audit: { durabilty: 'fsync' } }],
+    ['a number that is too large', { port: 99_999 }],
+    ['a word that is none of those', { log_level: 'loud' }],
+    ['another type', { host: ['127.0.0.1'] }],
+  ])('refuses %s', (_, value) => {
+    expect(validate(value)).toBe(false);
+  });
+
+  it('says what each setting is, and nothing of this machine', () => {
+    const { properties } = settingsJsonSchema() as { properties: Record<string, { description?: string }> };
+    for (const { name } of loadSettings({ env: {} }).described) {
+      expect(properties).toHaveProperty(name.replaceAll('.', '.properties.'));
+      expect(properties).toHaveProperty(`${name.replaceAll('.', '.properties.')}.description`);
+    }
+    expect(JSON.stringify(properties)).not.toContain(homedir());
   });
 });

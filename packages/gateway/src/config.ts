@@ -152,7 +152,13 @@ const NOT_YET: Readonly<Record<string, string>> = {
 };
 
 /** Environment variables with this prefix that are not settings. */
-const NOT_SETTINGS = new Set(['GATEHOUSE_SECRET_KEY', 'GATEHOUSE_URL', 'GATEHOUSE_ADMIN_TOKEN', 'GATEHOUSE_CONFIG']);
+const NOT_SETTINGS = new Set([
+  'GATEHOUSE_SECRET_KEY',
+  'GATEHOUSE_SECRET_KEY_PREVIOUS',
+  'GATEHOUSE_URL',
+  'GATEHOUSE_ADMIN_TOKEN',
+  'GATEHOUSE_CONFIG',
+]);
 
 function expandHome(path: string): string {
   return resolve(path === '~' || path.startsWith('~/') ? join(homedir(), path.slice(1)) : path);

@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { judge } from '@gatehouse/policy';
+import type { Kysely } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ADMIN, listed, openTestControl, refusal, type TestControl } from './control/testing.ts';
+import { openControlPlane } from './control.ts';
+import { MIGRATIONS } from './store/migrations/list.ts';
 
 let control: TestControl;
 
@@ -45,6 +48,28 @@ function outcome(secret: string, args: Record<string, number>): string {
 }
 
 describe('the control plane', () => {
+  it('[CFG-MIGRATE] [AUD-ADMIN] records that a start migrated the store, and where its copy is', async () => {
+    const { dataDir, keys, audit } = control;
+    await control.services.close();
+    const migrations = {
+      ...MIGRATIONS,
+      '002-second': { up: (db: Kysely<unknown>) => db.schema.createTable('second').addColumn('id', 'text').execute() },
+    };
+    const clock = () => control.now;
+    const opened = await openControlPlane({ dataDir, keys, clock, migrations, openAudit: async () => audit });
+    await opened.services.close();
+    expect(audit.records).toEqual([
+      {
+        actor: { kind: 'gatehouse', id: 'gatehouse' },
+        action: 'store.migrate',
+        target: opened.instanceId,
+        before: { version: '001-first' },
+        after: { version: '002-second', copy: 'gatehouse.001-first-to-002-second.db' },
+      },
+    ]);
+    expect((await refusal(control.reopen())).code).toBe('store_newer');
+  });
+
   it('makes what a call needs, and a new version of a policy holds from the next message', async () => {
     const { secret, grantId } = await ready();
     expect(outcome(secret, { count: 4 })).toBe('allow');

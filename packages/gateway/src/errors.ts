@@ -22,6 +22,8 @@ export const ERRORS = {
   config_invalid: { status: 500, title: 'The settings are not valid' },
   key_missing: { status: 500, title: 'The secret key is missing or is another one' },
   store_locked: { status: 500, title: 'Another Gatehouse process uses this data folder' },
+  backup_failed: { status: 500, title: 'The backup was not made' },
+  backup_invalid: { status: 422, title: 'The backup is damaged, or was changed' },
   store_newer: { status: 500, title: 'This data folder was written by a newer Gatehouse' },
 } as const satisfies Record<string, { status: number; title: string }>;
 

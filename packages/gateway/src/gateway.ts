@@ -9,11 +9,14 @@ import { type AuditLog, type AuditLogOptions, openAuditLog } from './audit/log.t
 import { changesAfter } from './audit/recorded-changes.ts';
 import type { SegmentFiles } from './audit/segments.ts';
 import { openHeadExport, openRetention, type Upkeep, type UpkeepLog } from './audit/upkeep.ts';
+import { Backups } from './backup/jobs.ts';
 import type { Settings } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
-import { adminToken, loadSecretKey, type SecretKeys } from './keys.ts';
+import { AUDIT_FOLDER } from './folders.ts';
+import { loadKeyRing } from './key-ring.ts';
+import { auditKeys, LiveKeys } from './key-rotation.ts';
 import type { Counters, CountersUnavailableError } from './limits/counters.ts';
 import { MemoryCounters } from './limits/memory.ts';
 import { openDurableLimits, openSharedLimits } from './limits/open.ts';
@@ -32,8 +35,6 @@ import { VERSION } from './version.ts';
 
 /** Written beside the store while a server listens, so that the command line finds it. Holds no secret. */
 export const SERVER_FILE = 'server.json';
-/** Folder of the audit log inside the data folder. */
-export const AUDIT_FOLDER = 'audit';
 
 const USER_AGENT = `gatehouse/${VERSION}`;
 const GATEHOUSE_ACTOR: Actor = { kind: 'gatehouse', id: 'gatehouse' };
@@ -63,6 +64,8 @@ export interface OpenOptions {
   };
   /** Told what a list that a client saw changed in the definitions. */
   onIntake?: (slug: string, report: IntakeReport) => void;
+  /** Told of the new local admin token after the secret key was changed. */
+  onAdminToken?: (token: string) => void;
 }
 
 export interface Addresses {
@@ -76,6 +79,7 @@ export interface Gateway {
   readonly api: ApiApp;
   readonly services: Services;
   readonly audit: AuditLog;
+  /** Of this moment: it changes with the secret key. */
   readonly adminToken: string;
   readonly instanceId: string;
   /** What goes on beside the log. `listen` starts the retention. */
@@ -99,12 +103,14 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   const clock = options.clock ?? Date.now;
   const logger = options.logger ?? pino({ level: settings.log_level }, pino.destination({ dest: 2, sync: false }));
   const dataDir = settings.data;
-  const keys = loadSecretKey({
-    env: options.env,
-    dataDir,
-    create: true,
-    ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
-  });
+  const loadKeys = (create: boolean) =>
+    loadKeyRing({
+      env: options.env,
+      dataDir,
+      create,
+      ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
+    });
+  const ring = loadKeys(true);
   const startedAt = new Date(clock()).toISOString();
   const report: UpkeepLog = (level, detail, message) => logger[level](detail, message);
   const heads = openHeadExport(settings.audit.heads, { clock, userAgent: USER_AGENT, log: report });
@@ -114,9 +120,8 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
   const log: AuditLogOptions = {
     dir: options.auditDir ?? join(dataDir, AUDIT_FOLDER),
     clock,
-    hmacKey: keys.bytes('audit-hmac'),
-    signingSeed: keys.bytes('audit-signing'),
-    keyId: keys.keyId,
+    ...auditKeys(ring.current),
+    previousKeys: ring.previous.map(auditKeys),
     // The runs that write such a log are short: the first search takes in what they left.
     indexBehindCalls: !ownLog,
     reserveBytes: settings.audit.reserve,
@@ -124,9 +129,10 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     ...(options.auditFiles === undefined ? {} : { fs: options.auditFiles }),
   };
   let counters: Counters = new MemoryCounters({ monotonic });
-  const { services, audit, instanceId } = await openControlPlane({
+  const control = await openControlPlane({
     dataDir,
-    keys,
+    keys: ring.current,
+    previousKeys: ring.previous,
     clock,
     // Such a log belongs to many stores.
     ...(ownLog ? {} : { changesAfter: (last) => changesAfter(log.dir, last) }),
@@ -141,6 +147,24 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     await heads.close();
     throw error;
   });
+  const { services, audit, instanceId } = control;
+  const keys = new LiveKeys({
+    ring,
+    instanceId,
+    audit,
+    load: () => loadKeys(false),
+    changeKey: control.changeKey,
+    onAdminToken: (token) => options.onAdminToken?.(token),
+    warn: (error, message) => logger.warn({ err: error }, message),
+  });
+  const backups = new Backups({
+    dataDir,
+    instanceId,
+    audit,
+    copyStore: control.copyStore,
+    ring: () => keys.ring,
+    clock,
+  });
   if (options.sharedCounters !== undefined) {
     counters = await openSharedLimits({ ...options.sharedCounters, logDir: log.dir, clock, logger });
   }
@@ -152,6 +176,7 @@ export async function openGateway(settings: Settings, options: OpenOptions): Pro
     counters,
     logger,
     keys,
+    backups,
     startedAt,
     services,
     audit,
@@ -167,7 +192,8 @@ interface Parts {
   monotonic: () => number;
   counters: Counters;
   logger: Logger;
-  keys: SecretKeys;
+  keys: LiveKeys;
+  backups: Backups;
   startedAt: string;
   services: Services;
   audit: AuditLog;
@@ -183,6 +209,7 @@ function assemble({
   counters,
   logger,
   keys,
+  backups,
   startedAt,
   services,
   audit,
@@ -207,8 +234,8 @@ function assemble({
     directory,
     audit,
     counters,
-    sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
-    serverRequests: new ServerRequestIds(keys.sessions, clock),
+    sessions: new Sessions(keys, clock, settings.session_lifetime, randomUUID()),
+    serverRequests: new ServerRequestIds(keys, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,
@@ -253,13 +280,14 @@ function assemble({
   });
 
   let addresses: Addresses | undefined;
-  const token = adminToken(keys, instanceId);
   const api = createApi({
     services,
     audit,
     upkeep,
     counters,
-    adminToken: token,
+    get adminToken() {
+      return keys.adminToken;
+    },
     clock,
     onFault: (error, requestId) => logger.error({ err: error, requestId }, 'a fault in the API'),
     runtime: {
@@ -270,6 +298,8 @@ function assemble({
       instanceId,
       dataDir,
       flushRepeated: () => gate.denials.flush(),
+      backups,
+      rotateKey: (actor) => keys.rotate(actor),
       upstreamState: (slug) => {
         const entry = directory.server(slug);
         return entry === undefined ? 'unknown' : upstreams.state(entry.server.id);
@@ -283,7 +313,9 @@ function assemble({
     api,
     services,
     audit,
-    adminToken: token,
+    get adminToken() {
+      return keys.adminToken;
+    },
     instanceId,
     upkeep,
     gate,
@@ -308,6 +340,7 @@ function assemble({
         if (addresses !== undefined) rmSync(join(dataDir, SERVER_FILE), { force: true });
         await listener.close();
         await upstreams.close();
+        await backups.close();
         gate.denials.close();
         await counters.close?.();
         await upkeep.retention.close();

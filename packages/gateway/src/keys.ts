@@ -45,8 +45,8 @@ export interface SecretKeyOptions {
   configDir?: string;
   /** The data folder: the key never lies in it, and no key is made beside data that another key wrote. */
   dataDir: string;
-  /** Make a key when there is none and the data folder is new. */
-  create: boolean;
+  /** Make a key when there is none and the data folder is new; `replace`: beside data of a lost key, too. */
+  create: boolean | 'replace';
 }
 
 /** The user's configuration folder: `$XDG_CONFIG_HOME/gatehouse`, or what is usual on this platform. */
@@ -80,6 +80,7 @@ export function loadSecretKey(options: SecretKeyOptions): SecretKeys {
     );
   }
   if (existsSync(path)) return deriveKeys(readKeyFile(path), path);
+  if (options.create === 'replace') return deriveKeys(makeKeyFile(path), path);
   if (options.file !== undefined) {
     throw new GatehouseError(
       'key_missing',
@@ -103,7 +104,8 @@ export function recovery(dataDir: string): string {
   return (
     `The data folder ${dataDir} was written with another key. Set GATEHOUSE_SECRET_KEY or secret_key_file to that key (from its backup). ` +
     'Without it: servers, policies, identities, grants and clients’ tokens are readable and can be carried over, and the audit log stays verifiable with its public key; ' +
-    'sealed upstream credentials, open sessions and the keyed digests of logged arguments are lost for good. To begin anew, choose an empty data folder.'
+    'sealed upstream credentials, open sessions and the keyed digests of logged arguments are lost for good. ' +
+    'To go on without it: gatehouse key reset (drops what cannot be opened, keeps all else), or choose an empty data folder.'
   );
 }
 
@@ -134,7 +136,8 @@ export function adminToken(keys: SecretKeys, instanceId: string): string {
   return `gha_${encodeBase62(new Uint8Array(derived), 43)}`;
 }
 
-function parseKey(text: string, source: string): Buffer {
+/** @throws GatehouseError config_invalid when it is no key, or a weak one */
+export function parseKey(text: string, source: string): Buffer {
   const trimmed = text.trim();
   // Base64 of 32 random bytes has no chance to consist of hexadecimal digits alone.
   const isHex = /^(?:[0-9a-fA-F]{2})+$/.test(trimmed);
@@ -162,7 +165,13 @@ function parseKey(text: string, source: string): Buffer {
   return key;
 }
 
+/** @throws GatehouseError config_invalid when others can read it, or it holds no key */
 function readKeyFile(path: string): Buffer {
+  return parseKey(readPrivateFile(path), path);
+}
+
+/** @throws GatehouseError config_invalid when others can read it */
+export function readPrivateFile(path: string): string {
   const file = openSync(path, 'r');
   try {
     const { mode } = fstatSync(file);
@@ -172,7 +181,7 @@ function readKeyFile(path: string): Buffer {
         `The secret key file ${path} can be read by other users (mode ${(mode & 0o777).toString(8)}). Run: chmod 600 ${path}`,
       );
     }
-    return parseKey(readFileSync(file, 'utf8'), path);
+    return readFileSync(file, 'utf8');
   } finally {
     closeSync(file);
   }
@@ -203,7 +212,8 @@ function makeKeyFile(path: string): Buffer {
   return key;
 }
 
-function isInside(path: string, folder: string): boolean {
+/** Whether a path lies in a folder, or is it; links are followed. */
+export function isInside(path: string, folder: string): boolean {
   const between = relative(realish(folder), realish(path));
   return between === '' || (!between.startsWith('..') && !isAbsolute(between));
 }

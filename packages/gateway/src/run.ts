@@ -8,7 +8,8 @@ import { parsePolicyText } from '@gatehouse/policy';
 import { parsePlainJson } from '@gatehouse/wire';
 import type { Settings } from './config.ts';
 import { GatehouseError } from './errors.ts';
-import { AUDIT_FOLDER, openGateway } from './gateway.ts';
+import { AUDIT_FOLDER, RUN_FOLDER } from './folders.ts';
+import { openGateway } from './gateway.ts';
 import type { Actor, GrantEntry } from './model.ts';
 import { CODE, errorAnswer } from './proxy/answers.ts';
 import { handle } from './proxy/call.ts';
@@ -53,7 +54,7 @@ const POLICY = 'run';
 
 /** @returns the exit code */
 export async function runStdio(options: RunOptions): Promise<number> {
-  const home = join(options.settings.data, 'run');
+  const home = join(options.settings.data, RUN_FOLDER);
   const command = digestOf(options);
   const pins = new Pins(join(home, 'pins'), command);
   const user = options.env.USER || 'local';

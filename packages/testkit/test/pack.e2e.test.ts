@@ -52,7 +52,7 @@ async function use(running: Running, tool: string, args: Record<string, unknown>
 }
 
 describe('the published package', () => {
-  it('[PKG-CONTENT] is one scoped tarball of JavaScript, without tests and without a path of this machine', async () => {
+  it('[PKG-CONTENT] [CFG-SCHEMA] is one scoped tarball of JavaScript, without tests and without a path of this machine', async () => {
     expect(readdirSync(sandbox.path('out'))).toEqual([tarball.slice(sandbox.path('out').length + 1)]);
     const unpacked = sandbox.path('unpacked');
     mkdirSync(unpacked);
@@ -64,6 +64,8 @@ describe('the published package', () => {
     expect(files.filter((file) => !/\.(js|mjs|json)$|\/(README\.md|LICENSE)$/.test(file))).toEqual([]);
     expect(files.filter((file) => /\.test\.|\/testing\.js$|\/testdata\//.test(file))).toEqual([]);
     for (const name of ['README.md', 'LICENSE']) expect(files).toContain(join(top, name));
+    const schema = JSON.parse(readFileSync(join(top, 'settings.schema.json'), 'utf8')) as { properties: object };
+    expect(schema.properties).toHaveProperty('max_body');
     const telling = files.filter((file) => {
       const text = readFileSync(file, 'utf8');
       return text.includes(ROOT) || text.includes('sourceMappingURL') || /from '\.[^']*\.ts'/.test(text);

@@ -1,5 +1,6 @@
 import { ChainState, type Reference } from './chain-state.ts';
 import { checkCut, cutReport, isCutRecord, readCut } from './cuts.ts';
+import { keyChangesOf } from './key-changes.ts';
 import { type Keys, readHead } from './keys.ts';
 import { type LogRecord, readRecord } from './record.ts';
 import type { InputFile, InputLine } from './source.ts';
@@ -242,6 +243,7 @@ export class Checker {
       );
     }
     chain.advance(record.seq, record.hash);
+    if (record.kind === 'start' || record.kind === 'key') this.#keys.learn(keyChangesOf(record));
     if (record.kind === 'head') this.#head(chain, record, where);
     else if (isCutRecord(record)) this.#cut(chain, record, where);
     else if (record.kind === 'intent' || record.kind === 'outcome') chain.noteCall(record);
@@ -346,7 +348,7 @@ export class Checker {
       return;
     }
     if (!this.#keys.some) return;
-    const checked = this.#keys.check(head);
+    const checked = this.#keys.count(head);
     if (checked === 'unknown_key') {
       this.#problem(
         'unknown_key',

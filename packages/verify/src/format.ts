@@ -1,4 +1,4 @@
-import type { ChainReport, Problem, TornLine, VerifyReport } from './types.ts';
+import type { ChainReport, KeyReport, Problem, TornLine, VerifyReport } from './types.ts';
 
 const SHOWN = 10;
 
@@ -29,6 +29,15 @@ function chainLine(chain: ChainReport): string {
   const proven = chain.unproven === 0 ? 'all proven' : `${chain.unproven} unproven`;
   return `${chain.stream}/${chain.writer}: ${counted(chain.records, 'record')}${from}, ${counted(chain.heads, 'head')}, ${proven}${end}`;
 }
+
+const KEY_SOURCES: Readonly<Record<KeyReport['source'], string>> = {
+  given: 'given',
+  successor: 'named by its predecessor',
+  predecessor: 'vouched for by its successor',
+};
+
+const keyLine = ({ keyId, source, heads }: KeyReport): string =>
+  `${keyId ?? '(no name)'}: ${KEY_SOURCES[source]}, ${counted(heads, 'head')}`;
 
 /** A report as text for a terminal, without a line feed at its end. The first problem comes first. */
 export function formatReport(report: VerifyReport): string {
@@ -63,6 +72,9 @@ export function formatReport(report: VerifyReport): string {
         (cut) => `${cut.stream}/${cut.writer} up to record ${cut.lastSeq}, ${cut.lastTime}; cut at ${cut.time}`,
       ),
     );
+  }
+  if (report.keys.length > 1 || report.keys.some(({ source }) => source !== 'given')) {
+    out.push('Keys:', ...listed(report.keys, report.keys.length, keyLine));
   }
   if (report.torn.length > 0) {
     out.push(

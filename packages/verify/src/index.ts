@@ -2,6 +2,7 @@ export { formatReport } from './format.ts';
 export type {
   ChainReport,
   CutReport,
+  KeyReport,
   OpenIntent,
   Problem,
   ProblemCode,

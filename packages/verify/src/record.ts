@@ -15,6 +15,7 @@ export interface LogRecord {
   head?: unknown;
   action?: unknown;
   after?: unknown;
+  key_changes?: unknown;
 }
 
 /** `prev` of a chain's first record. */

@@ -11,6 +11,40 @@ export const OTHER_KEY = other.publicKey.export({ format: 'pem', type: 'spki' })
 export const KEYS: PublicKeyInput[] = [{ keyId: 'k1', publicKey: PUBLIC_KEY }];
 export const JWK_KEYS: PublicKeyInput[] = [{ publicKey: JSON.stringify(pair.publicKey.export({ format: 'jwk' })) }];
 
+/** A statement that one key follows another, signed by those that `by` names. */
+export function keyChange(
+  from: { name: string; pair: KeyPair },
+  to: { name: string; pair: KeyPair },
+  by: readonly ('from' | 'to')[] = ['from', 'to'],
+): object {
+  const named = ({ name, pair: { publicKey } }: { name: string; pair: KeyPair }) => ({
+    key_id: name,
+    public_key: publicKey.export({ format: 'jwk' }).x as string,
+  });
+  const [old, next] = [named(from), named(to)];
+  const key = (one: typeof old) => `{"key_id":"${one.key_id}","public_key":"${one.public_key}"}`;
+  const statement = `{"from":${key(old)},"purpose":"key-change","time":"${TIME}","to":${key(next)},"v":1}`;
+  const signed = (one: typeof from) => sign(null, Buffer.from(statement), one.pair.privateKey).toString('base64url');
+  const signatures = {
+    ...(by.includes('from') && { from: signed(from) }),
+    ...(by.includes('to') && { to: signed(to) }),
+  };
+  return { from: old, to: next, time: TIME, signatures: { to: 'AAAA', ...signatures } };
+}
+
+export interface KeyPair {
+  publicKey: KeyObject;
+  privateKey: KeyObject;
+}
+
+export const K1 = { name: 'k1', pair };
+export const newKey = (name: string): { name: string; pair: KeyPair } => ({
+  name,
+  pair: generateKeyPairSync('ed25519'),
+});
+export const pem = ({ pair: { publicKey } }: { pair: KeyPair }): string =>
+  publicKey.export({ format: 'pem', type: 'spki' }) as string;
+
 const TIME = '2026-03-01T10:00:00.000Z';
 
 /** A chain that is made record by record. */

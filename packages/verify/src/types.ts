@@ -132,6 +132,16 @@ export interface PublicKeyInput {
   publicKey: string;
 }
 
+/** A key that heads were checked with. */
+export interface KeyReport {
+  /** Absent for a key that was given without a name and that nothing names. */
+  keyId?: string;
+  /** Given; or tied to a given one by what the log says: as its successor, or as a predecessor that it vouches for. */
+  source: 'given' | 'successor' | 'predecessor';
+  /** Heads that are signed under it. */
+  heads: number;
+}
+
 export interface VerifyInput {
   /** Folder of a log, with the folders `calls` and `admin`. */
   dir?: string;
@@ -172,6 +182,8 @@ export interface VerifyReport {
    * Whether every head from outside was found as it says, those apart that name records which were cut; false when all of
    * them do. Absent when none was given.
    */
+  keys: KeyReport[];
+  /** Whether the head from outside was found as it says; absent when none was given. */
   externalHeadHeld?: boolean;
   /** How many heads from outside were given, found as they say, and name records that were cut. */
   externalHeads?: { given: number; held: number; cut: number };

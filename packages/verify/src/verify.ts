@@ -1,10 +1,32 @@
 import { Checker, referencesOf } from './checker.ts';
-import { Keys, readHead } from './keys.ts';
+import { keyChangesOf } from './key-changes.ts';
+import { changesBeside, Keys, readHead } from './keys.ts';
 import { readRecord } from './record.ts';
 import { filesOfDir, filesOfList, type InputFile, type InputLine, linesOfFile, linesOfIterable } from './source.ts';
 import type { SignedHead, VerifyInput, VerifyReport } from './types.ts';
 
 const MAX_EXAMPLES = 100;
+
+/** Stands in every record that says something of keys. */
+const KEY_CHANGES = Buffer.from('"key_changes":[');
+
+/**
+ * Reads what the input says of changes of the signing key, so that it is known before the first head passes by. In a
+ * log's folder that is a file and the stream of changes, which is short; an export is read through.
+ */
+async function collectKeys(dir: string | undefined, files: readonly InputFile[], keys: Keys): Promise<void> {
+  if (!keys.some) return;
+  if (dir !== undefined) keys.learn(changesBeside(dir));
+  for (const file of files) {
+    if (file.segment?.stream === 'calls') continue;
+    for await (const lines of linesOfFile(file.path)) {
+      for (const { bytes, tooLong } of lines) {
+        const read = !tooLong && bytes.includes(KEY_CHANGES) ? readRecord(bytes) : undefined;
+        if (read?.ok) keys.learn(keyChangesOf(read.record));
+      }
+    }
+  }
+}
 
 /** What the first records of each chain say of other chains, so that it is known before these pass by. */
 async function collectReferences(files: readonly InputFile[], checker: Checker, keys: Keys): Promise<void> {
@@ -104,6 +126,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
   const list = dir !== undefined ? filesOfDir(dir) : filesOfList(files ?? []);
   // In an export the chains may be mixed: references are then met as the records pass by.
   const collected = lines === undefined && list.every((file) => file.segment !== undefined);
+  await collectKeys(dir, list, keys);
   const checker = new Checker(keys, collected);
   for (const head of externalHeadsOf(input)) referToExternal(head, keys, checker);
   if (collected) await collectReferences(list, checker, keys);
@@ -143,6 +166,7 @@ export async function verifyAuditLog(input: VerifyInput): Promise<VerifyReport> 
       externalHeadHeld: external.held > 0 && external.held + external.cut === external.given,
       externalHeads: { ...external },
     }),
+    keys: keys.report,
   };
   return { ...report, cannotProve: limitsOf(input, report) };
 }

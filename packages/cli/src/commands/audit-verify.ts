@@ -8,7 +8,7 @@ import {
   verifyAuditLog,
 } from '@gatehouse/verify';
 import type { Command } from 'commander';
-import { auditPublicKey } from '../audit-key.ts';
+import { auditPublicKeys } from '../audit-key.ts';
 import { type Context, defineCommand, type GlobalOptions, handle, withClient } from '../context.ts';
 import { notFound, usageError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
@@ -31,7 +31,7 @@ function readText(path: string, option: string): string {
 async function installed(
   context: Context,
   options: VerifyOptions,
-): Promise<{ dir: string; publicKey: () => PublicKeyInput }> {
+): Promise<{ dir: string; publicKeys: () => PublicKeyInput[] }> {
   const gateway = await context.gateway();
   const { settings } = gateway.loadSettings({
     ...(options.config === undefined ? {} : { file: options.config }),
@@ -40,14 +40,14 @@ async function installed(
   });
   return {
     dir: join(settings.data, 'audit'),
-    publicKey: () => {
-      const keys = gateway.loadSecretKey({
+    publicKeys: () => {
+      const ring = gateway.loadKeyRing({
         env: context.env,
         ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
         dataDir: settings.data,
         create: false,
       });
-      return auditPublicKey(gateway, keys);
+      return auditPublicKeys(gateway, ring);
     },
   };
 }
@@ -76,9 +76,8 @@ async function verify(context: Context, options: VerifyOptions): Promise<ExitCod
     throw usageError('A log that lies elsewhere is verified with --public-key FILE (see: gatehouse audit key).');
   }
   const own = isElsewhere && options.publicKey !== undefined ? undefined : await installed(context, options);
-  const publicKeys = options.publicKey?.map((path) => ({ publicKey: readText(path, '--public-key') })) ?? [
-    own!.publicKey(),
-  ];
+  const publicKeys =
+    options.publicKey?.map((path) => ({ publicKey: readText(path, '--public-key') })) ?? own!.publicKeys();
   const dir = options.dir ?? own?.dir;
   for (const path of options.file ?? [dir!]) if (!existsSync(path)) throw notFound(`There is no audit log at ${path}.`);
   const report: VerifyReport = await verifyAuditLog({

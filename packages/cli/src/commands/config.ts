@@ -19,6 +19,18 @@ function valueCell(value: unknown): Cell {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
+/** A URL may carry a password, and that of a webhook is a secret as a whole but for its host (spec: config). */
+function masked(name: string, value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((one) => masked(name, one));
+  if (typeof value !== 'string' || !/^[a-z][a-z0-9+.-]*:\/\//i.test(value) || !URL.canParse(value)) return value;
+  const url = new URL(value);
+  if (name.includes('webhook')) return `${url.protocol}//${url.host}/***`;
+  if (url.username === '' && url.password === '') return value;
+  url.username = '***';
+  url.password = '';
+  return url.href;
+}
+
 export function addConfigCommands(program: Command, context: Context): void {
   const { out } = context;
   const group = defineGroup(program, 'config', 'the settings');
@@ -50,7 +62,8 @@ export function addConfigCommands(program: Command, context: Context): void {
     notes: 'Order: default < settings file (--config or GATEHOUSE_CONFIG) < environment (GATEHOUSE_…) < flags.',
   });
   handle(context, show, async ([name], options) => {
-    const { described } = await load(context, options);
+    const loaded = await load(context, options);
+    const described = loaded.described.map((setting) => ({ ...setting, value: masked(setting.name, setting.value) }));
     const chosen = name === undefined ? described : described.filter((setting) => setting.name === name);
     if (chosen.length === 0) throw new CliError(EXIT.notFound, 'not_found', `There is no setting "${name}".`);
     if (out.isJson) out.json(name === undefined ? chosen : chosen[0]);
@@ -64,5 +77,17 @@ export function addConfigCommands(program: Command, context: Context): void {
       out.table(['SETTING', 'VALUE', 'FROM', 'WHAT IT IS'], rows, '');
     }
     return undefined;
+  });
+
+  const schema = defineCommand(group, 'schema', {
+    description: 'the JSON Schema of a settings file, for editors and checks',
+    examples: ['gatehouse config schema > gatehouse.schema.json'],
+    notes:
+      'An editor uses it with a first line in gatehouse.yaml: # yaml-language-server: $schema=./gatehouse.schema.json\n' +
+      'The published package has it as @gatehouse-mcp/gatehouse/settings.schema.json.',
+  });
+  handle(context, schema, async () => {
+    out.json((await context.gateway()).settingsJsonSchema());
+    return EXIT.ok;
   });
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PublicKeyInput, verifyAuditLog } from '@gatehouse/verify';
 import type { Command } from 'commander';
 import type { Server } from '../api-types.ts';
-import { auditPublicKey } from '../audit-key.ts';
+import { auditPublicKeys } from '../audit-key.ts';
 import { type Client, connect, listAll } from '../client.ts';
 import { type Context, defineCommand, type GlobalOptions, handle } from '../context.ts';
 import { type AuditStatus, checkHeadSettings, checkHeadSinks, checkReserve, checkRetention } from '../doctor-audit.ts';
@@ -28,17 +28,21 @@ type Gateway = Awaited<ReturnType<Context['gateway']>>;
 type Settings = ReturnType<Gateway['loadSettings']>['settings'];
 
 /** The secret key as it is found, and the public key of the log that follows from it. */
-function checkKey(context: Context, gateway: Gateway, settings: Settings): { check: Check; key?: PublicKeyInput } {
+function checkKey(
+  context: Context,
+  gateway: Gateway,
+  settings: Settings,
+): { check: Check; publicKeys?: PublicKeyInput[] } {
   try {
-    const keys = gateway.loadSecretKey({
+    const ring = gateway.loadKeyRing({
       env: context.env,
       ...(settings.secret_key_file === undefined ? {} : { file: settings.secret_key_file }),
       dataDir: settings.data,
       create: false,
     });
     return {
-      check: { name: 'secret key', status: 'ok', message: `${keys.keyId}, from ${keys.source}` },
-      key: auditPublicKey(gateway, keys),
+      check: { name: 'secret key', status: 'ok', message: `${ring.current.keyId}, from ${ring.current.source}` },
+      publicKeys: auditPublicKeys(gateway, ring),
     };
   } catch (error) {
     const isNew = !existsSync(settings.data);
@@ -47,10 +51,10 @@ function checkKey(context: Context, gateway: Gateway, settings: Settings): { che
   }
 }
 
-async function checkAudit(dir: string, key: PublicKeyInput): Promise<Check> {
+async function checkAudit(dir: string, publicKeys: PublicKeyInput[]): Promise<Check> {
   const name = 'audit log';
   if (!existsSync(dir)) return { name, status: 'ok', message: 'nothing is recorded yet' };
-  const report = await verifyAuditLog({ dir, publicKeys: [key] });
+  const report = await verifyAuditLog({ dir, publicKeys });
   if (report.ok) return { name, status: 'ok', message: 'chains, numbers and signatures are right' };
   return {
     name,
@@ -96,11 +100,11 @@ async function localChecks(context: Context, options: GlobalOptions, report: (ch
   }
   report(checkDataFolder(settings.data));
   report(checkDisk(settings.data));
-  const { check, key } = checkKey(context, gateway, settings);
+  const { check, publicKeys } = checkKey(context, gateway, settings);
   report(check);
   const running = readServerFile(settings.data);
   if (running === undefined || !isAlive(running.pid)) report(await checkPort(settings.host, settings.port));
-  if (key !== undefined) report(await checkAudit(join(settings.data, 'audit'), key));
+  if (publicKeys !== undefined) report(await checkAudit(join(settings.data, 'audit'), publicKeys));
   const heads = checkHeadSettings(settings.audit.heads, settings.data);
   if (heads !== undefined) report(heads);
   if (!existsSync(settings.data)) return;

@@ -34,6 +34,19 @@ describe('config', () => {
     expect((await run(['config', 'show', 'nope'])).code).toBe(EXIT.notFound);
   });
 
+  it('[P6] masks what a URL carries beside its address', async () => {
+    const env = { GATEHOUSE_PUBLIC_URL: 'https://ana:hidden-pass@gate.example.com/' };
+    for (const argv of [
+      ['config', 'show'],
+      ['config', 'show', '--json'],
+      ['config', 'show', 'public_url', '--json'],
+    ]) {
+      const { stdout } = await run(argv, { env });
+      expect(stdout).toContain('https://***@gate.example.com/');
+      expect(stdout).not.toMatch(/hidden-pass|ana:/);
+    }
+  });
+
   it('[P6] never shows the secret key', async () => {
     const key = 'c2VjcmV0LWtleS1vZi0zMi1ieXRlcy1mb3ItdGVzdHM9';
     const { stdout } = await run(['config', 'show', '--json'], { env: { GATEHOUSE_SECRET_KEY: key } });

@@ -43,7 +43,10 @@ GET /audit/verify
 GET /audit/retention
 POST /audit/retention
 GET /audit/key
-GET /why`
+GET /why
+POST /key/rotate
+POST /backups
+GET /backups/{id}`
   .trim()
   .split('\n');
 

@@ -3,12 +3,14 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { GatehouseError } from '../errors.ts';
 import { auditApi } from './audit.ts';
 import { adminOnly } from './auth.ts';
+import { backupsApi } from './backups.ts';
 import { checkJson, limitBody } from './body.ts';
 import { definitionsApi } from './definitions.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { grantsApi } from './grants.ts';
 import { identitiesApi } from './identities.ts';
 import { judgeApi } from './judge.ts';
+import { keysApi } from './keys.ts';
 import { policiesApi } from './policies.ts';
 import { nameRequest, problemResponse, refuseInvalid } from './problem.ts';
 import { retentionApi } from './retention.ts';
@@ -73,7 +75,7 @@ export function createApi(deps: ApiDeps) {
     scheme: 'bearer',
     description: 'The local admin token of the instance.',
   });
-  base.use('*', adminOnly(deps.adminToken), limitBody, checkJson);
+  base.use('*', adminOnly(deps), limitBody, checkJson);
 
   const app = base
     .route('/', statusApi(deps))
@@ -86,7 +88,9 @@ export function createApi(deps: ApiDeps) {
     .route('/', grantsApi(deps))
     .route('/', auditApi(deps))
     .route('/', retentionApi(deps))
-    .route('/', whyApi(deps));
+    .route('/', whyApi(deps))
+    .route('/', keysApi(deps))
+    .route('/', backupsApi(deps));
 
   const methodsOf = methodTable(app.openAPIRegistry.definitions);
   app.onError((error, c) => problemResponse(c, error, deps));

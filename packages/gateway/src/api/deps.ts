@@ -1,5 +1,7 @@
 import type { AuditLog } from '../audit/log.ts';
 import type { Upkeep } from '../audit/upkeep.ts';
+import type { Backups } from '../backup/jobs.ts';
+import type { KeyRotation } from '../key-rotation.ts';
 import type { Counters } from '../limits/counters.ts';
 import type { Actor } from '../model.ts';
 import type { IntakeReport, Services } from '../services.ts';
@@ -20,6 +22,12 @@ export interface ApiRuntime {
   dataDir: string;
   /** Writes what is counted and not yet recorded (equal denials), so that it is found. */
   flushRepeated(): void;
+  backups: Pick<Backups, 'start' | 'get'>;
+  /**
+   * Makes a new secret key and goes on under it.
+   * @throws GatehouseError config_invalid, conflict, audit_unavailable, store_unavailable
+   */
+  rotateKey(actor: Actor): Promise<KeyRotation>;
   /** One word for people, such as `up`, `down`, `idle`. */
   upstreamState(slug: string): string;
 }
@@ -30,8 +38,8 @@ export interface ApiDeps {
   upkeep: Upkeep;
   counters: Pick<Counters, 'look' | 'stats'>;
   runtime: ApiRuntime;
-  /** Derived from the secret key; compared in constant time. */
-  adminToken: string;
+  /** Derived from the secret key, and another one after that was changed; compared in constant time. */
+  readonly adminToken: string;
   /** Milliseconds since the epoch. */
   clock: () => number;
   /** Told of every error that no clause expects; the caller only learns the request id. Default: nobody is told. */

@@ -7,6 +7,7 @@ import { Ajv2020, type AnySchemaObject, type ValidateFunction } from 'ajv/dist/2
 import { HeadExport } from '../audit/head-export.ts';
 import { type AuditLog, openAuditLog } from '../audit/log.ts';
 import { openRetention } from '../audit/upkeep.ts';
+import { Backups } from '../backup/jobs.ts';
 import { openControlPlane } from '../control.ts';
 import { GatehouseError } from '../errors.ts';
 import { deriveKeys } from '../keys.ts';
@@ -121,7 +122,7 @@ export async function openTestApi(): Promise<TestApi> {
   const now = { value: NOW };
   const clock = (): number => now.value;
   const keys = deriveKeys(randomBytes(32), 'test');
-  const { services, audit } = await openControlPlane({
+  const { services, audit, instanceId, copyStore } = await openControlPlane({
     dataDir: dir,
     keys,
     clock,
@@ -168,6 +169,17 @@ export async function openTestApi(): Promise<TestApi> {
       instanceId: 'ins_test',
       dataDir: dir,
       flushRepeated: () => undefined,
+      backups: new Backups({
+        dataDir: dir,
+        instanceId,
+        audit,
+        copyStore,
+        ring: () => ({ current: keys, previous: [] }),
+        clock,
+      }),
+      rotateKey: async () => {
+        throw new GatehouseError('config_invalid', 'The secret key comes from GATEHOUSE_SECRET_KEY.');
+      },
       upstreamState: () => 'idle',
     },
   });

@@ -89,6 +89,15 @@ export const verifyReportSchema: z.ZodType<VerifyReport> = z
     cutCount: z.int(),
     cutRecords: z.int(),
     externalHeads: z.object({ given: z.int(), held: z.int(), cut: z.int() }).optional(),
+    keys: z.array(
+      z.object({
+        keyId: z.string().optional(),
+        source: z
+          .enum(['given', 'successor', 'predecessor'])
+          .openapi({ description: 'Given, or tied to a given one by what the log says.' }),
+        heads: z.int(),
+      }),
+    ),
     externalHeadHeld: z.boolean().optional(),
     cannotProve: z.array(z.string()).openapi({ description: 'What this result does not say.' }),
   })

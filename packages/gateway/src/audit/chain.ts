@@ -47,6 +47,10 @@ export interface HeadSigner {
   readonly keyId: string;
   /** Public key, PEM (SPKI). */
   readonly publicKey: string;
+  /** The same as its 32 bytes, base64url. */
+  readonly rawPublicKey: string;
+  /** Signature of a text, base64url. The text says what it is for, and is none of the statements of heads. */
+  signText(text: string): string;
   sign(head: Omit<HeadStatement, 'keyId'>): SignedHead;
   /** Ed25519 over any other statement, base64url. It must say what it is, so that it passes for no head. */
   signText(text: string): string;
@@ -68,11 +72,12 @@ export function headSigner(seed: Buffer, keyId: string): HeadSigner {
     format: 'der',
     type: 'pkcs8',
   });
-  const publicKey = createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string;
+  const publicHalf = createPublicKey(key);
   const signText = (text: string): string => sign(null, Buffer.from(text), key).toString('base64url');
   return {
     keyId,
-    publicKey,
+    publicKey: publicHalf.export({ format: 'pem', type: 'spki' }) as string,
+    rawPublicKey: publicHalf.export({ format: 'jwk' }).x as string,
     signText,
     sign(head) {
       const signature = signText(headStatement({ ...head, keyId }));

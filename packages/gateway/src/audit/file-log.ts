@@ -1,12 +1,14 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { type VerifyReport, verifyAuditLog } from '@gatehouse/verify';
 import type { JsonValue } from '@gatehouse/wire';
-import { headSigner } from './chain.ts';
+import { type HeadSigner, headSigner } from './chain.ts';
 import { signCut } from './cut.ts';
 import { digestArguments, Mac } from './digest.ts';
 import { streamLines } from './export.ts';
 import { Indexer } from './indexer.ts';
-import type { AuditLog, AuditLogOptions, AuditStats, CutAccess } from './log.ts';
+import { recordKeys } from './key-changes.ts';
+import type { AuditKeys, AuditLog, AuditLogOptions, AuditMark, AuditStats, CutAccess } from './log.ts';
 import {
   type AdminRecord,
   adminMembers,
@@ -38,8 +40,11 @@ export class FileAuditLog implements AuditLog {
   readonly #dir: string;
   readonly #calls: StreamWriter;
   readonly #admin: StreamWriter;
-  readonly #signer: ReturnType<typeof headSigner>;
-  readonly #mac: Mac;
+  readonly #clock: () => number;
+  #signer: HeadSigner;
+  /** Earlier ones, newest first: their heads are this log's own. */
+  #previous: readonly HeadSigner[];
+  #mac: Mac;
   readonly #listeners = new Set<(stored: StoredLine) => void>();
   readonly #indexer: Indexer;
   readonly #reserve: DiskReserve;
@@ -56,7 +61,9 @@ export class FileAuditLog implements AuditLog {
       throw new RangeError(`The writer id ${JSON.stringify(writer)} must be 1 to 64 of A–Z a–z 0–9 _ -`);
     }
     this.#dir = dir;
+    this.#clock = clock;
     this.#signer = headSigner(signingSeed, keyId);
+    this.#previous = (options.previousKeys ?? []).map((key) => headSigner(key.signingSeed, key.keyId));
     this.#mac = new Mac(createSecretKey(hmacKey));
     const schedule = options.schedule ?? unrefTimers;
     this.#indexer = new Indexer({
@@ -83,6 +90,7 @@ export class FileAuditLog implements AuditLog {
     }
     const before = surveyChains(dir, STREAMS);
     const time = new Date(clock()).toISOString();
+    const keyChanges = recordKeys(dir, this.#signer, this.#previous, time);
     const make = (stream: Stream): StreamWriter => {
       const made = new StreamWriter({
         dir,
@@ -100,7 +108,7 @@ export class FileAuditLog implements AuditLog {
         ...(options.onHead && { onHead: options.onHead }),
         ...(stream === 'calls' ? { follower: options.follower } : {}),
       });
-      const { records, heads } = firstRecords(stream, before, this.#signer, time);
+      const { records, heads } = firstRecords(stream, before, this.#signer, time, keyChanges);
       made.open(records);
       if (options.onHead) heads.forEach(options.onHead);
       return made;
@@ -192,12 +200,32 @@ export class FileAuditLog implements AuditLog {
 
   async verify(): Promise<VerifyReport> {
     this.#flush();
-    const key = { keyId: this.#signer.keyId, publicKey: this.#signer.publicKey };
-    return verifyAuditLog({ dir: this.#dir, publicKeys: [key] });
+    const publicKeys = [this.#signer, ...this.#previous].map(({ keyId, publicKey }) => ({ keyId, publicKey }));
+    return verifyAuditLog({ dir: this.#dir, publicKeys });
   }
 
   publicKey(): string {
     return this.#signer.publicKey;
+  }
+
+  changeKeys({ hmacKey, signingSeed, keyId }: AuditKeys): void {
+    const [before, next] = [this.#signer, headSigner(signingSeed, keyId)];
+    const previous = [before, ...this.#previous];
+    const changes = recordKeys(this.#dir, next, previous, new Date(this.#clock()).toISOString());
+    const members = `,"key_changes":${JSON.stringify(changes)}`;
+    for (const writer of [this.#calls, this.#admin]) writer.changeSigner(next, 'key', members);
+    this.#previous = previous.filter((signer) => signer.keyId !== keyId);
+    this.#signer = next;
+    this.#mac = new Mac(createSecretKey(hmacKey));
+  }
+
+  mark(): AuditMark {
+    const heads = [this.#calls, this.#admin].map((writer) => writer.headNow());
+    // The length of a segment that is open is one of whole records: nothing is written between these two statements.
+    const segments = STREAMS.flatMap((stream) =>
+      listSegments(this.#dir, stream).map(({ name, path }) => ({ stream, name, path, bytes: statSync(path).size })),
+    );
+    return { heads, segments };
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@ import type { CutStatement, SignedCut } from './cut.ts';
 import type { ArgumentsDigest } from './digest.ts';
 import { FileAuditLog, newWriterId } from './file-log.ts';
 import type { ChainFollower } from './follower.ts';
-import type { AdminRecord, CallRecord } from './record.ts';
+import type { AdminRecord, CallRecord, Stream } from './record.ts';
 import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
@@ -97,9 +97,31 @@ export interface AuditLog {
   publicKey(): string;
   /** What retention works with. */
   readonly cutting: CutAccess;
+  /**
+   * Goes on under other keys: the next records are digested and signed with them, and both streams say so in a record
+   * that the old key signs too. Never waits; while the log cannot be written the record waits with the others.
+   * @throws AuditUnavailableError when `keys.json` cannot be written; the keys are then the old ones
+   */
+  changeKeys(next: AuditKeys): void;
+  /**
+   * Ends both chains with a signed head and says how far every segment is written: what a copy of the log may hold.
+   * @throws AuditUnavailableError when they cannot be written
+   */
+  mark(): AuditMark;
   /** Stores `stop` and a last head in both streams. Rejects when these could not be stored; resources are freed. */
   close(): Promise<void>;
   stats(): AuditStats;
+}
+
+/** The keys of a log, as the secret key gives them. */
+export type AuditKeys = Pick<AuditLogOptions, 'hmacKey' | 'signingSeed' | 'keyId'>;
+
+/** A point that the whole log had reached. */
+export interface AuditMark {
+  /** Of this process's chains; to be kept with the copy, or elsewhere. */
+  heads: SignedHead[];
+  /** Every segment, with its bytes then; of those that are written, whole records only. */
+  segments: { stream: Stream; name: string; path: string; bytes: number }[];
 }
 
 export interface AuditLogOptions {
@@ -113,6 +135,8 @@ export interface AuditLogOptions {
   signingSeed: Buffer;
   /** Name of the signing key. */
   keyId: string;
+  /** Earlier signing keys that are at hand, newest first: each is tied to the present one by a statement of both. */
+  previousKeys?: readonly Pick<AuditLogOptions, 'signingSeed' | 'keyId'>[];
   /** Id of this process's chains, never used before in this folder; default: one from the time and chance. */
   writer?: string;
   /** A segment that reached this is closed. Bytes; default 64 MiB. */

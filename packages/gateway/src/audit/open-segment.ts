@@ -1,4 +1,4 @@
-import type { SignedHead, Tip } from './chain.ts';
+import type { HeadSigner, SignedHead, Tip } from './chain.ts';
 import type { CallRecord } from './record.ts';
 import type { SegmentFiles } from './segments.ts';
 
@@ -8,6 +8,8 @@ export interface Entry {
   kind: string;
   /** JSON members; empty for an own head, whose members are made when its place in the chain is known. */
   members: string;
+  /** Of an own head: who signs it, where that is not the present signer. */
+  signer?: HeadSigner;
   /** It must survive loss of power. */
   power: boolean;
   /** What the members were made of, for a follower of the chain. */

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { parsePlainJson } from '@gatehouse/wire';
 import type { HeadSigner, SignedHead } from './chain.ts';
+import type { KeyChange } from './key-changes.ts';
 import { MAX_RECORD_BYTES, type Stream } from './record.ts';
 import { listSegments, readAt, type Segment } from './segments.ts';
 
@@ -78,8 +79,8 @@ export function namesOf(segment: Segment): string[] {
 
 const key = (chain: NamedChain): string => `${chain.stream}/${chain.writer}/${chain.seq ?? 'damaged'}`;
 
-/** The end of one chain, from its segments in order; undefined when it holds no byte yet. */
-function readEnd(segments: readonly Segment[]): FoundChain | undefined {
+/** The end of one chain, from its segments in order (at least one); undefined when it holds no record yet. */
+export function chainEnd(segments: readonly Segment[]): FoundChain | undefined {
   const { stream, writer } = segments[0]!;
   const names = namesOf(segments[0]!);
   let torn = 0;
@@ -127,7 +128,7 @@ export function surveyChains(dir: string, streams: readonly Stream[]): FoundChai
   for (const stream of streams) {
     const byWriter = Map.groupBy(listSegments(dir, stream), (segment) => segment.writer);
     for (const segments of byWriter.values()) {
-      const chain = readEnd(segments);
+      const chain = chainEnd(segments);
       if (chain) found.push(chain);
     }
   }
@@ -135,8 +136,8 @@ export function surveyChains(dir: string, streams: readonly Stream[]): FoundChai
 }
 
 /**
- * What a stream's first records say about the chains that were there before: the `start` record, and a signed head
- * over each end that its own writer did not sign.
+ * What a stream's first records say about the chains that were there before: the `start` record, with all changes of
+ * the signing key, and a signed head over each end that its own writer did not sign.
  *
  * A chain whose end an earlier `start` of this stream names already is left out: it is held through that record, which
  * is itself held by the end that is named here. So a start record does not grow with the number of starts.
@@ -146,11 +147,16 @@ export function firstRecords(
   chains: readonly FoundChain[],
   signer: HeadSigner,
   time: string,
+  keyChanges: readonly KeyChange[] = [],
 ): { records: { kind: string; members: string }[]; heads: SignedHead[] } {
   const named = new Set(chains.filter((chain) => chain.stream === stream).flatMap((chain) => chain.names));
   const fresh = chains.filter((chain) => !named.has(key(chain)));
   const list = fresh.map(({ headed: _headed, names: _names, ...chain }): NamedChain => chain);
-  const start = { key_id: signer.keyId, chains: list };
+  const start = {
+    key_id: signer.keyId,
+    chains: list,
+    ...(keyChanges.length > 0 && { key_changes: keyChanges }),
+  };
   const records = [{ kind: 'start', members: `,"start":${JSON.stringify(start)}` }];
   const heads: SignedHead[] = [];
   for (const chain of fresh) {

@@ -74,6 +74,7 @@ const previousHash = (entry: Entry): string => entry.line!.slice(-141, -77);
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
   readonly #chain: Chain;
+  #signer: HeadSigner;
   #queue: Entry[] = [];
   #scheduled: boolean = false;
   #segment: OpenSegment | undefined;
@@ -94,6 +95,7 @@ export class StreamWriter {
 
   constructor(options: StreamWriterOptions) {
     this.#options = options;
+    this.#signer = options.signer;
     this.#chain = new Chain(options.stream, options.writer);
   }
 
@@ -164,6 +166,32 @@ export class StreamWriter {
     const entry: Entry = { time: this.#now(), kind, members, power: false };
     if (record !== undefined) entry.record = record;
     this.#push(entry);
+  }
+
+  /**
+   * Signs with another key from now on. The record that says so, and the head of the old key over it, are stored behind
+   * what waits; neither is waited for.
+   */
+  changeSigner(next: HeadSigner, kind: string, members: string): void {
+    this.enqueue(kind, members);
+    if (!this.#closed) this.#push({ ...this.#ownHead(true), signer: this.#signer });
+    this.#signer = next;
+  }
+
+  /**
+   * Stores what waits and a head over it.
+   * @returns a signed head over the last record, for those who keep heads elsewhere
+   * @throws AuditUnavailableError when they cannot be written
+   */
+  headNow(): SignedHead {
+    this.flush();
+    if (this.writable && this.#chain.tip.seq !== this.#lastHeadSeq) {
+      this.#push(this.#ownHead(true));
+      this.flush();
+    }
+    if (!this.writable) throw this.#refusal();
+    const { stream, writer } = this.#options;
+    return this.#signer.sign({ stream, writer, ...this.#chain.tip, time: this.#now() });
   }
 
   /** Writes what waits now; a sync that it asks for goes on behind. */
@@ -309,10 +337,10 @@ export class StreamWriter {
   }
 
   #makeLine(entry: Entry): void {
-    const { stream, writer, signer } = this.#options;
+    const { stream, writer } = this.#options;
     let { members } = entry;
     if (isOwnHead(entry)) {
-      const head = signer.sign({ stream, writer, ...this.#chain.tip, time: entry.time });
+      const head = (entry.signer ?? this.#signer).sign({ stream, writer, ...this.#chain.tip, time: entry.time });
       members = `,"head":${JSON.stringify(head)}`;
       entry.head = head;
     }

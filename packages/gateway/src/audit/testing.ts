@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
@@ -78,4 +78,13 @@ export function denial(requestId: string, more: Partial<CallRecord> = {}): CallR
     decision: { outcome: 'deny', rule: '(default deny)', message: 'Not listed.' },
     ...more,
   });
+}
+
+/** All records of a stream, in the order of its segments' names. */
+export function recordsOf(dir: string, stream: 'calls' | 'admin'): Record<string, unknown>[] {
+  const folder = join(dir, stream);
+  return readdirSync(folder)
+    .toSorted()
+    .flatMap((name) => readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }

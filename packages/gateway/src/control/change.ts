@@ -52,6 +52,13 @@ export class ChangeRunner {
     return made;
   }
 
+  /** Runs `use` when the changes before are made, and makes none until it is done. */
+  alone<T>(use: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(use);
+    this.#tail = done.catch(() => undefined);
+    return done;
+  }
+
   /** Resolves when all changes that were asked for are made or refused. */
   async settled(): Promise<void> {
     await this.#tail;

@@ -135,10 +135,10 @@ export function credentialsAad(serverId: string, kind: string): string {
  * Reads the whole store.
  * @throws GatehouseError key_missing when credentials do not open
  */
-export async function loadState(db: StoreDatabase, key: SealingKey): Promise<ControlState> {
+export async function loadState(db: StoreDatabase, keys: readonly SealingKey[]): Promise<ControlState> {
   const state = new ControlState();
   for (const server of await readServers(db)) state.putServer(server);
-  for (const record of await readCredentials(db)) state.credentials.set(record.serverId, openCredentials(record, key));
+  for (const record of await readCredentials(db)) state.credentials.set(record.serverId, openCredentials(record, keys));
   for (const definition of await readDefinitions(db)) {
     state.definitions.get(definition.serverId)?.set(definition.name, definition);
   }
@@ -152,8 +152,9 @@ export async function loadState(db: StoreDatabase, key: SealingKey): Promise<Con
   return state;
 }
 
-function openCredentials(record: CredentialsRecord, key: SealingKey): OpenCredentials {
-  const text = openEnvelope(key, record, credentialsAad(record.serverId, record.kind));
+/** @throws GatehouseError key_missing when they do not open */
+export function openCredentials(record: CredentialsRecord, keys: readonly SealingKey[]): OpenCredentials {
+  const text = openEnvelope(keys, record, credentialsAad(record.serverId, record.kind));
   return { kind: record.kind, names: record.names, values: parsePlainJson(text) as Record<string, string> };
 }
 

@@ -1,5 +1,5 @@
 // From the upstream to the client: what may pass beside answers (spec: gateway §4, streams; design: §1 "server to client").
-import { hash, type KeyObject } from 'node:crypto';
+import { hash } from 'node:crypto';
 import {
   checkValue,
   type Message,
@@ -10,8 +10,9 @@ import {
   SERVER_METHODS,
   type ServerRequestKind,
 } from '@gatehouse/wire';
+import type { SealingKeys } from '../key-ring.ts';
 import type { ServerSettings } from '../model.ts';
-import { openBytes, type Session, sealBytes } from './sessions.ts';
+import { openWithAny, type Session, sealBytes } from './sessions.ts';
 
 export type Admission =
   | { action: 'pass'; bytes: Uint8Array; method: string; toolsChanged: boolean }
@@ -31,11 +32,11 @@ const MAX_UPSTREAM_ID = 120;
 
 /** Ids of server requests reach the client sealed, so that an answer can only go where its question came from. */
 export class ServerRequestIds {
-  readonly #key: KeyObject;
+  readonly #keys: SealingKeys;
   readonly #clock: () => number;
 
-  constructor(key: KeyObject, clock: () => number) {
-    this.#key = key;
+  constructor(keys: SealingKeys, clock: () => number) {
+    this.#keys = keys;
     this.#clock = clock;
   }
 
@@ -49,14 +50,18 @@ export class ServerRequestIds {
     time.writeUIntBE(this.#clock() + LIFETIME_MS, 0, TIME_BYTES);
     return (
       PREFIX +
-      sealBytes(this.#key, Buffer.concat([sessionHash(session), time, Buffer.from([KINDS.indexOf(kind)]), id]), AAD)
+      sealBytes(
+        this.#keys.current,
+        Buffer.concat([sessionHash(session), time, Buffer.from([KINDS.indexOf(kind)]), id]),
+        AAD,
+      )
     );
   }
 
   /** The upstream's id in the bytes it was sent in, if the sealed one was made for this session and still holds. */
   open(sealed: string, session: string): Uint8Array | undefined {
     if (!sealed.startsWith(PREFIX)) return undefined;
-    const body = openBytes(this.#key, sealed.slice(PREFIX.length), AAD);
+    const body = openWithAny(this.#keys, sealed.slice(PREFIX.length), AAD);
     if (body === undefined || body.length <= SESSION_BYTES + TIME_BYTES + 1) return undefined;
     const holds =
       body.subarray(0, SESSION_BYTES).equals(sessionHash(session)) &&

@@ -1,6 +1,7 @@
 // Session ids of the gateway's own: sealed, so that any process with the key opens them and none stores them (spec: gateway §4).
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 import { parsePlainJson } from '@gatehouse/wire';
+import type { SealingKeys } from '../key-ring.ts';
 import type { GrantEntry } from '../model.ts';
 
 export interface Session {
@@ -37,7 +38,7 @@ const MAX_ENDED = 100_000;
 const CACHE = 10_000;
 
 export class Sessions {
-  readonly #key: KeyObject;
+  readonly #keys: SealingKeys;
   readonly #clock: () => number;
   readonly #lifetime: number;
   readonly #process: string;
@@ -49,8 +50,8 @@ export class Sessions {
    * @param lifetime milliseconds
    * @param processId names this process, for what lives in one process only
    */
-  constructor(key: KeyObject, clock: () => number, lifetime: number, processId: string) {
-    this.#key = key;
+  constructor(keys: SealingKeys, clock: () => number, lifetime: number, processId: string) {
+    this.#keys = keys;
     this.#clock = clock;
     this.#lifetime = lifetime;
     this.#process = processId;
@@ -58,7 +59,7 @@ export class Sessions {
 
   seal(fields: SessionFields): Session {
     const body = { ...fields, process: this.#process, expiresAt: this.#clock() + this.#lifetime };
-    const id = PREFIX + sealBytes(this.#key, Buffer.from(JSON.stringify(body)), AAD);
+    const id = PREFIX + sealBytes(this.#keys.current, Buffer.from(JSON.stringify(body)), AAD);
     const session = { id, ...body };
     this.#remember(session);
     return session;
@@ -96,7 +97,7 @@ export class Sessions {
 
   #unseal(id: string): Session | undefined {
     if (!id.startsWith(PREFIX) || id.length > 4_096) return undefined;
-    const body = openBytes(this.#key, id.slice(PREFIX.length), AAD);
+    const body = openWithAny(this.#keys, id.slice(PREFIX.length), AAD);
     if (body === undefined) return undefined;
     const session = { id, ...(parsePlainJson(body.toString('utf8')) as Omit<Session, 'id'>) };
     this.#remember(session);
@@ -118,6 +119,13 @@ export function sealBytes(key: KeyObject, plain: Uint8Array, aad: Buffer): strin
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(aad);
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url');
+}
+
+/** As {@link openBytes}, under the present key or one before it: what clients carry outlives a rotation. */
+export function openWithAny(keys: SealingKeys, sealed: string, aad: Buffer): Buffer | undefined {
+  let opened = openBytes(keys.current, sealed, aad);
+  for (const key of keys.previous) opened ??= openBytes(key, sealed, aad);
+  return opened;
 }
 
 /** Undefined for anything that this key did not seal for this purpose. */

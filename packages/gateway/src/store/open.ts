@@ -1,9 +1,8 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { backup, DatabaseSync } from 'node:sqlite';
 import type { Transaction } from 'kysely';
-import { Kysely, sql } from 'kysely';
-import { Migrator } from 'kysely/migration';
+import { Kysely } from 'kysely';
 import { GatehouseError } from '../errors.ts';
 import type { RandomBytes } from '../identity/base62.ts';
 import { recovery } from '../keys.ts';
@@ -11,6 +10,7 @@ import { NodeSqliteDialect } from './dialect.ts';
 import { STORE_FILE } from './files.ts';
 import { makeId } from './ids.ts';
 import { lockStore } from './lock.ts';
+import { type Migrated, type Migrations, migrate } from './migrate.ts';
 import { MIGRATIONS } from './migrations/list.ts';
 import type { InstanceTable, StoreSchema } from './schema.ts';
 
@@ -22,6 +22,10 @@ export interface Store {
   readonly instance: Readonly<InstanceTable>;
   /** Number of the last change that it holds; 0 before the first. */
   readonly lastChange: number;
+  /** What this opening brought up to date. */
+  readonly migrated: Migrated | undefined;
+  /** Copies the store as it is now into a new file, without holding up the thread. */
+  copyTo(path: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,6 +34,12 @@ export interface StoreOptions {
   dataDir: string;
   /** Id of the secret key; a store that another key wrote is refused. */
   keyId: string;
+  /** Ids of earlier keys that are at hand: a store of theirs is opened, to be given to the present key. */
+  previousKeyIds?: readonly string[];
+  /** Opens a store whose key is lost too, so that it can be given to another one. Default false. */
+  anyKey?: boolean;
+  /** Default: those of this program. */
+  migrations?: Migrations;
   /** Milliseconds since the epoch. */
   clock: () => number;
   random: RandomBytes;
@@ -62,7 +72,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     // Overwrites what is deleted: a removed credential leaves no sealed copy behind in free pages.
     database.exec('PRAGMA secure_delete = ON');
     if (process.platform !== 'win32') chmodSync(path, 0o600);
-    await migrate(db, dataDir);
+    const migrated = await migrate({ db, database, dataDir }, options.migrations ?? MIGRATIONS);
     const instance = await openInstance(db, options, now);
     const lastChange = Number(database.prepare('PRAGMA user_version').get()?.user_version);
     const opened = db;
@@ -70,6 +80,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       db,
       instance,
       lastChange,
+      migrated,
+      async copyTo(copy) {
+        await backup(database, copy);
+      },
       async close() {
         await opened.destroy();
         lock.release();
@@ -82,28 +96,6 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   }
 }
 
-async function migrate(db: StoreDatabase, dataDir: string): Promise<void> {
-  const tables = await sql<{ name: string }>`select name from sqlite_master where name = 'kysely_migration'`.execute(
-    db,
-  );
-  if (tables.rows.length > 0) {
-    const done = await sql<{ name: string }>`select name from kysely_migration`.execute(db);
-    const unknown = done.rows.map((row) => row.name).filter((name) => !(name in MIGRATIONS));
-    if (unknown.length > 0) {
-      throw new GatehouseError(
-        'store_newer',
-        `The data folder ${dataDir} was written by a newer Gatehouse (unknown: ${unknown.join(', ')}). Run that version, or restore a backup made before the upgrade.`,
-      );
-    }
-  }
-  const migrator = new Migrator({ db, provider: { getMigrations: async () => ({ ...MIGRATIONS }) } });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error !== undefined) {
-    const failed = results?.find((result) => result.status === 'Error')?.migrationName ?? 'a migration';
-    throw unavailable(`The store in ${dataDir} could not be brought up to date (${failed})`, error);
-  }
-}
-
 async function openInstance(db: StoreDatabase, options: StoreOptions, now: string): Promise<InstanceTable> {
   const found = await db.selectFrom('instance').selectAll().executeTakeFirst();
   if (found === undefined) {
@@ -111,10 +103,11 @@ async function openInstance(db: StoreDatabase, options: StoreOptions, now: strin
     await db.insertInto('instance').values(made).execute();
     return made;
   }
-  if (found.key_id !== options.keyId) {
+  const { keyId, previousKeyIds = [], anyKey = false } = options;
+  if (!anyKey && found.key_id !== keyId && !previousKeyIds.includes(found.key_id)) {
     throw new GatehouseError(
       'key_missing',
-      `The secret key is another one (${options.keyId}; the data needs ${found.key_id}). ${recovery(options.dataDir)}`,
+      `The secret key is another one (${keyId}; the data needs ${found.key_id}). ${recovery(options.dataDir)}`,
     );
   }
   return found;

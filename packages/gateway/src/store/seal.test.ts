@@ -1,7 +1,7 @@
 import { createSecretKey, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { open, openEnvelope, type SealingKey, seal, sealEnvelope } from './seal.ts';
+import { open, openEnvelope, rewrapEnvelope, type SealingKey, seal, sealEnvelope } from './seal.ts';
 
 const key: SealingKey = { key: createSecretKey(randomBytes(32)), keyId: 'aabbccdd' };
 const other: SealingKey = { key: createSecretKey(randomBytes(32)), keyId: 'aabbccdd' };
@@ -35,9 +35,23 @@ describe('seal and open', () => {
   it('[KEY-SEALED] gives each record a data key of its own, wrapped by the long-lived key', () => {
     const one = sealEnvelope(key, 'secret', 'a', randomBytes);
     const two = sealEnvelope(key, 'secret', 'a', randomBytes);
-    expect(openEnvelope(key, one, 'a')).toBe('secret');
-    expect(() => openEnvelope(key, { ...one, wrappedKey: two.wrappedKey }, 'a')).toThrow();
-    expect(() => openEnvelope(key, one, 'b')).toThrow();
-    expect(() => openEnvelope(other, one, 'a')).toThrow();
+    expect(openEnvelope([key], one, 'a')).toBe('secret');
+    expect(() => openEnvelope([key], { ...one, wrappedKey: two.wrappedKey }, 'a')).toThrow();
+    expect(() => openEnvelope([key], one, 'b')).toThrow();
+    expect(() => openEnvelope([other], one, 'a')).toThrow();
+  });
+
+  it('[CRED-REKEY] wraps a data key anew without touching the record; then only the new key opens it', () => {
+    const next: SealingKey = { key: createSecretKey(randomBytes(32)), keyId: '11223344' };
+    const one = sealEnvelope(key, 'secret', 'a', randomBytes);
+    const moved = rewrapEnvelope([next, key], next, one, 'a', randomBytes);
+    expect(moved.sealed).toBe(one.sealed);
+    expect(openEnvelope([next], moved, 'a')).toBe('secret');
+    expect(openEnvelope([next, key], one, 'a')).toBe('secret');
+    expect(() => openEnvelope([key], moved, 'a')).toThrow(/needs the secret key 11223344/);
+    expect(() => rewrapEnvelope([next, key], next, one, 'b', randomBytes)).toThrow(/another record/);
+    // And once more, from a record that two keys have held already.
+    const last: SealingKey = { key: createSecretKey(randomBytes(32)), keyId: '55667788' };
+    expect(openEnvelope([last], rewrapEnvelope([last, next], last, moved, 'a', randomBytes), 'a')).toBe('secret');
   });
 });

@@ -83,9 +83,39 @@ export function sealEnvelope(key: SealingKey, plaintext: string, aad: string, ra
   };
 }
 
-/** @throws GatehouseError key_missing as {@link open} */
-export function openEnvelope(key: SealingKey, envelope: Envelope, aad: string): string {
-  const dataKey = open(key, envelope.wrappedKey, `key:${aad}`);
-  const inner: SealingKey = { key: createSecretKey(dataKey), keyId: key.keyId };
+/**
+ * @param keys the present key, and earlier ones that records may still be wrapped under
+ * @throws GatehouseError key_missing as {@link open}
+ */
+export function openEnvelope(keys: readonly SealingKey[], envelope: Envelope, aad: string): string {
+  const dataKey = open(keyOf(keys, envelope.wrappedKey), envelope.wrappedKey, `key:${aad}`);
+  // The record keeps the id of the key that it was first wrapped under.
+  const inner: SealingKey = { key: createSecretKey(dataKey), keyId: keyIdOf(envelope.sealed) ?? '' };
   return open(inner, envelope.sealed, `record:${aad}`).toString('utf8');
+}
+
+/**
+ * Wraps the data key of a record under another key; the record itself stays as it is.
+ * @throws GatehouseError key_missing as {@link open}
+ */
+export function rewrapEnvelope(
+  keys: readonly SealingKey[],
+  next: SealingKey,
+  envelope: Envelope,
+  aad: string,
+  random: RandomBytes,
+): Envelope {
+  const dataKey = open(keyOf(keys, envelope.wrappedKey), envelope.wrappedKey, `key:${aad}`);
+  return { wrappedKey: seal(next, dataKey, `key:${aad}`, random), sealed: envelope.sealed };
+}
+
+/** Id of the key that a text was sealed with. */
+function keyIdOf(sealed: string): string | undefined {
+  return sealed.split('.', 2)[1];
+}
+
+/** The key that a text was sealed with; the first one where none is, which then says so. */
+function keyOf(keys: readonly SealingKey[], sealed: string): SealingKey {
+  const keyId = keyIdOf(sealed);
+  return keys.find((key) => key.keyId === keyId) ?? (keys[0] as SealingKey);
 }

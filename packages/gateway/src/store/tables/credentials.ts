@@ -34,3 +34,8 @@ export async function replaceCredentials(
     })
     .execute();
 }
+
+/** Puts the data key of a server's credentials as it is wrapped now. */
+export async function setWrappedKey(db: StoreDatabase, serverId: string, wrappedKey: string): Promise<void> {
+  await db.updateTable('credentials').set({ wrapped_key: wrappedKey }).where('server_id', '=', serverId).execute();
+}
