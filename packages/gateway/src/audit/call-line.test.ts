@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CallLineReader, callOf, parseLine } from './call-line.ts';
 import { Chain } from './chain.ts';
+import { GroupBuffer } from './group-buffer.ts';
 import { type CallRecord, callMembers } from './record.ts';
 
 const WRITER = '0mabcdefg-01020304';
@@ -9,8 +10,11 @@ const TIME = '2026-03-01T10:00:00.123Z';
 const DIGEST = 'R2h1bMdwijGaf_T6jwUKjCXV49dw1is1h4RTyoOVhPw';
 const reader = new CallLineReader(WRITER);
 
-const lineOf = (record: CallRecord): string =>
-  new Chain('calls', WRITER).line(TIME, record.kind, callMembers(record)).slice(0, -1);
+const lineOf = (record: CallRecord): string => {
+  const group = new GroupBuffer();
+  new Chain('calls', WRITER).add(group, TIME, record.kind, callMembers(record));
+  return group.text(0, group.length - 1);
+};
 const readInPlace = (line: string) => reader.read(`x\n${line}\ny`, 2, 2 + line.length);
 const parsed = (line: string) => {
   const record = parseLine(line);

@@ -1,4 +1,5 @@
-import { createPrivateKey, createPublicKey, hash, type KeyObject, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto';
+import type { GroupBuffer } from './group-buffer.ts';
 import { FORMAT_VERSION, type Stream } from './record.ts';
 
 /** `prev` of the first record of a chain. */
@@ -114,14 +115,15 @@ export class Chain {
   }
 
   /**
-   * The next line, with its line feed.
+   * Adds the next line, with its line feed.
    * @param members JSON members with their leading commas; {@link callMembers} and its like make them.
    */
-  line(time: string, kind: string, members: string): string {
+  add(group: GroupBuffer, time: string, kind: string, members: string): void {
+    const start = group.length;
     const seq = this.#tip.seq + 1;
-    const body = `${this.#open}${seq},"time":"${time}","kind":"${kind}"${members},"prev":"${this.#tip.hash}"`;
-    const digest = hash('sha256', body);
+    group.add(`${this.#open}${seq},"time":"${time}","kind":"${kind}"${members},"prev":"${this.#tip.hash}"`);
+    const digest = group.hashFrom(start);
+    group.add(`,"hash":"${digest}"}\n`);
     this.#tip = { seq, hash: digest };
-    return `${body},"hash":"${digest}"}\n`;
   }
 }

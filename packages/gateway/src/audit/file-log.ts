@@ -22,7 +22,8 @@ import { DiskReserve } from './reserve.ts';
 import { unrefTimers } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import { listSegments, makeStreamFolder, nodeFiles, WRITER_ID } from './segments.ts';
-import { type Durability, type StoredLine, StreamWriter } from './stream-writer.ts';
+import { StreamWriter } from './stream-writer.ts';
+import type { Durability, StoredLine } from './writer-options.ts';
 
 const STREAMS: readonly Stream[] = ['calls', 'admin'];
 /** Ids sort by the time of start, so that files and exports come in order. */

@@ -10,7 +10,7 @@ import {
   AuditQueryError,
   type AuditRow,
 } from './search.ts';
-import { AuditUnavailableError } from './stream-writer.ts';
+import { AuditUnavailableError } from './writer-options.ts';
 
 /** How often it is looked whether the index should take in what was stored. */
 const LOOK_MS = 1_000;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parsePlainJson } from '@gatehouse/wire';
 import type { HeadSigner } from './chain.ts';
 import { FORMAT_VERSION } from './record.ts';
-import { AuditUnavailableError } from './stream-writer.ts';
+import { AuditUnavailableError } from './writer-options.ts';
 
 export const KEYS_FILE = 'keys.json';
 

@@ -11,7 +11,7 @@ import type { ReserveState } from './reserve.ts';
 import type { Schedule, Timer } from './schedule.ts';
 import type { AdminPage, AdminQuery, AuditPage, AuditQuery, AuditRow } from './search.ts';
 import type { SegmentFiles } from './segments.ts';
-import { AuditUnavailableError, type Durability, type StoredLine } from './stream-writer.ts';
+import { AuditUnavailableError, type Durability, type StoredLine } from './writer-options.ts';
 
 export type { AdminRecord, CallRecord, DecisionRecord, LimitRecord, ResultRecord } from './record.ts';
 export {

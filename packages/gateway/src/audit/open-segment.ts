@@ -16,7 +16,10 @@ export interface Entry {
   record?: CallRecord;
   resolve?: () => void;
   reject?: (error: Error) => void;
-  line?: string;
+  /** Where its line stands in the group that was composed last, in bytes, the line feed included. */
+  start?: number;
+  end?: number;
+  /** The chain's tip with it, once its line was made. */
   tip?: Tip;
   /** Of an own head, once it is made. */
   head?: SignedHead;

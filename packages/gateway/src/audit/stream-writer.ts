@@ -1,55 +1,11 @@
 import { join } from 'node:path';
-import { Chain, type HeadSigner, type SignedHead } from './chain.ts';
-import type { ChainFollower } from './follower.ts';
+import { Chain, type HeadSigner, type SignedHead, type Tip } from './chain.ts';
+import { GroupBuffer } from './group-buffer.ts';
 import { type Entry, OpenSegment } from './open-segment.ts';
-import type { CallRecord, Stream } from './record.ts';
-import type { DiskReserve } from './reserve.ts';
-import type { Schedule, Timer } from './schedule.ts';
-import { type SegmentFiles, segmentName, streamFolder } from './segments.ts';
-
-/** What a record survives once `append` has resolved: the death of the process, or loss of power as well. */
-export type Durability = 'process' | 'power';
-
-/** A record could not be stored; the call that it belongs to must not go on. */
-export class AuditUnavailableError extends Error {
-  override readonly name = 'AuditUnavailableError';
-  readonly code = 'audit_unavailable';
-  /** The record may stand in the log all the same: it was written, and then could not be made to last. */
-  readonly mayStand: boolean;
-
-  constructor(message: string, mayStand = false) {
-    super(message);
-    this.mayStand = mayStand;
-  }
-}
-
-/** A record as written: for those that follow the log. */
-export interface StoredLine {
-  stream: Stream;
-  seq: number;
-  /** The line without its line feed. */
-  line: string;
-}
-
-export interface StreamWriterOptions {
-  dir: string;
-  stream: Stream;
-  writer: string;
-  clock: () => number;
-  signer: HeadSigner;
-  files: SegmentFiles;
-  schedule: Schedule;
-  maxSegmentBytes: number;
-  headEvery: number;
-  idleHeadMs: number;
-  /** Records were stored; `lines` makes them for those who want them. */
-  onStored: (count: number, lines: () => StoredLine[]) => void;
-  /** Told of each head of this chain that survives loss of power: one that is kept elsewhere must be found again. */
-  onHead?: (head: SignedHead) => void;
-  /** Room on the disk for what was begun; while it is spent, `append` refuses. */
-  reserve?: DiskReserve;
-  follower?: ChainFollower | undefined;
-}
+import type { CallRecord } from './record.ts';
+import type { Timer } from './schedule.ts';
+import { segmentName, streamFolder } from './segments.ts';
+import { AuditUnavailableError, type Durability, type StreamWriterOptions } from './writer-options.ts';
 
 /** Records that one write holds at most; bounds the text built at once. */
 const GROUP = 512;
@@ -59,9 +15,6 @@ const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5_000;
 
 const isOwnHead = (entry: Entry): boolean => entry.kind === 'head' && entry.members === '';
-
-/** `prev` of an entry's line, which ends with `,"prev":"<64>","hash":"<64>"}` and a line feed. */
-const previousHash = (entry: Entry): string => entry.line!.slice(-141, -77);
 
 /**
  * Writes one chain. All records that arrive in one turn of the event loop share one write, and all that ask for it one
@@ -74,6 +27,7 @@ const previousHash = (entry: Entry): string => entry.line!.slice(-141, -77);
 export class StreamWriter {
   readonly #options: StreamWriterOptions;
   readonly #chain: Chain;
+  readonly #group = new GroupBuffer();
   #signer: HeadSigner;
   #queue: Entry[] = [];
   #scheduled: boolean = false;
@@ -83,8 +37,8 @@ export class StreamWriter {
   #idle: Timer | undefined;
   #retry: Timer | undefined;
   #retryMs = FIRST_RETRY_MS;
-  /** The group of a failed write, while it is unknown how much of it reached the file. */
-  #unsettled: { segment: OpenSegment; written: Entry[] } | undefined;
+  /** The group of a failed write, and the tip before it, while it is unknown how much of it reached the file. */
+  #unsettled: { segment: OpenSegment; written: Entry[]; before: Tip } | undefined;
   #error: string | undefined;
   #dropped = 0;
   #opened: boolean = false;
@@ -344,19 +298,21 @@ export class StreamWriter {
       members = `,"head":${JSON.stringify(head)}`;
       entry.head = head;
     }
-    entry.line = this.#chain.line(entry.time, entry.kind, members);
+    entry.start = this.#group.length;
+    this.#chain.add(this.#group, entry.time, entry.kind, members);
+    entry.end = this.#group.length;
     entry.tip = this.#chain.tip;
   }
 
   #writeGroup(group: Entry[]): boolean {
     const segment = this.#segment!;
     const written: Entry[] = [];
-    let sinceHead = this.#chain.tip.seq - this.#lastHeadSeq;
-    let text = '';
+    const before = this.#chain.tip;
+    let sinceHead = before.seq - this.#lastHeadSeq;
+    this.#group.clear();
     const add = (entry: Entry): void => {
       this.#makeLine(entry);
       written.push(entry);
-      text += entry.line;
       sinceHead = isOwnHead(entry) ? 0 : sinceHead + 1;
     };
     for (const entry of group) {
@@ -368,9 +324,9 @@ export class StreamWriter {
       }
     }
     try {
-      segment.write(Buffer.from(text));
+      segment.write(this.#group.all());
     } catch (error) {
-      this.#unsettled = { segment, written };
+      this.#unsettled = { segment, written, before };
       segment.hold();
       this.#fail(error);
       return false;
@@ -387,7 +343,7 @@ export class StreamWriter {
     for (const entry of entries) if (isOwnHead(entry)) this.#lastHeadSeq = entry.tip!.seq;
     if (entries.length > 0) {
       onStored(entries.length, () =>
-        entries.map((entry) => ({ stream, seq: entry.tip!.seq, line: entry.line!.slice(0, -1) })),
+        entries.map(({ tip, start, end }) => ({ stream, seq: tip!.seq, line: this.#group.text(start!, end! - 1) })),
       );
     }
     if (this.#chain.tip.seq === this.#lastHeadSeq) return;
@@ -411,7 +367,7 @@ export class StreamWriter {
     this.#queue = kept;
     const refusal = this.#refusal();
     const written = new AuditUnavailableError(refusal.message, true);
-    for (const entry of refused) entry.reject?.(entry.line === undefined ? refusal : written);
+    for (const entry of refused) entry.reject?.(entry.tip === undefined ? refusal : written);
     try {
       this.#settle();
     } catch {
@@ -431,19 +387,18 @@ export class StreamWriter {
   /** Finds which records of a failed write are whole in the file, and goes on after the last of them. */
   #settle(): void {
     if (!this.#unsettled) return;
-    const { segment, written } = this.#unsettled;
+    const { segment, written, before } = this.#unsettled;
     const { files } = this.#options;
     const size = files.size(segment.fd);
     let end = segment.bytes;
     let whole = 0;
     for (const entry of written) {
-      const length = Buffer.byteLength(entry.line!);
+      const length = entry.end! - entry.start!;
       if (end + length > size) break;
       end += length;
       whole += 1;
     }
-    const [first] = written;
-    this.#chain.rewind(written[whole - 1]?.tip ?? { seq: first!.tip!.seq - 1, hash: previousHash(first!) });
+    this.#chain.rewind(written[whole - 1]?.tip ?? before);
     segment.bytes = end;
     this.#unsettled = undefined;
     if (size > end) {
