@@ -13,6 +13,7 @@ export { Http1Error, type Http1ErrorCode } from './http1/http1-error.ts';
 export { Http1Pool, type Http1PoolOptions } from './http1/pool.ts';
 export type { RequestHead, RequestMethod, RequestParts } from './http1/request-head.ts';
 export type { ResponseHeaders } from './http1/response-head.ts';
+export { latin1Of } from './latin1.ts';
 export { flattenNewlines, LineSplitter, type LineSplitterOptions, type OversizedLine } from './lines.ts';
 export {
   type ExitStatus,

@@ -48,6 +48,13 @@ function canonicalText(value: JsonValue): string {
   return typeof value === 'object' && value !== null ? canonicalize(value) : JSON.stringify(value);
 }
 
+/** One of some hundred values: what is kept of them stays small, and tells nothing. */
+function isCommon(value: JsonValue): boolean {
+  return value === null || typeof value === 'boolean' || (typeof value === 'number' && COMMON_NUMBER.has(value));
+}
+
+const COMMON_NUMBER: ReadonlySet<number> = new Set(Array.from({ length: 256 }, (_, number) => number));
+
 const BLOCK = 64;
 const HASH = 32;
 /** Longer texts are rare, and pay for a hash object. */
@@ -61,6 +68,7 @@ export class Mac {
   readonly #key: KeyObject;
   readonly #inner = Buffer.alloc(BLOCK + SCRATCH);
   readonly #outer = Buffer.alloc(BLOCK + HASH);
+  readonly #common = new Map<string, string>();
 
   /** @param key at most 64 bytes, as the log key is: a longer one would have to be hashed first */
   constructor(key: KeyObject) {
@@ -72,6 +80,16 @@ export class Mac {
       this.#inner[at] = byte ^ 0x36;
       this.#outer[at] = byte ^ 0x5c;
     }
+  }
+
+  /** Of a value that has so few others that its digest is worth keeping: a truth value, null, a small number. */
+  ofCommon(content: string): string {
+    let digest = this.#common.get(content);
+    if (digest === undefined) {
+      digest = this.of(content);
+      this.#common.set(content, digest);
+    }
+    return digest;
   }
 
   /** base64url */
@@ -109,7 +127,7 @@ export function digestArguments(mac: Mac, args: JsonValue): string {
     const key = JSON.stringify(name);
     whole += `${whole === '' ? '{' : ','}${key}:${text}`;
     if (kept === MAX_KEYS || name.length > MAX_KEY_LENGTH) continue;
-    keys += `${kept === 0 ? '' : ','}${escapeUnsafe(key)}:{${described(value)}"digest":"${mac.of(text)}"}`;
+    keys += `${kept === 0 ? '' : ','}${escapeUnsafe(key)}:{${described(value)}"digest":"${isCommon(value) ? mac.ofCommon(text) : mac.of(text)}"}`;
     kept += 1;
   }
   whole = whole === '' ? '{}' : `${whole}}`;

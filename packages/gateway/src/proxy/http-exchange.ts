@@ -1,5 +1,6 @@
 // Answers over HTTP: JSON with head and body in one write, or an event stream with back-pressure (design: §2).
 import type { ServerResponse } from 'node:http';
+import { latin1Of } from '@gatehouse/net';
 import { encodeSse, sseComment } from '@gatehouse/wire';
 import type { EventMeta } from '../upstreams/upstream.ts';
 import type { ClientExchange } from './exchange.ts';
@@ -7,6 +8,8 @@ import type { ClientExchange } from './exchange.ts';
 /** There are clients that give up after 10 s of silence. */
 const KEEP_ALIVE_MS = 8_000;
 const KEEP_ALIVE = sseComment('keep-alive');
+/** Up to this many bytes a copy costs less than a list of pieces. */
+const ONE_PIECE = 16 * 1024;
 
 export class HttpExchange implements ClientExchange {
   readonly #response: ServerResponse;
@@ -70,7 +73,9 @@ export class HttpExchange implements ClientExchange {
     };
     if (this.#session !== undefined) headers['mcp-session-id'] = this.#session;
     this.#response.writeHead(status, headers);
-    this.#response.end(message);
+    // As text of the head's own encoding, one unit a byte, both leave in one piece without a list of pieces.
+    if (message.length <= ONE_PIECE) this.#response.end(latin1Of(message), 'latin1');
+    else this.#response.end(message);
   }
 
   send(message: Uint8Array, meta: EventMeta): boolean {

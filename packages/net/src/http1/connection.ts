@@ -1,5 +1,7 @@
 // One connection to a server: connects, carries one exchange after another, and is thrown away at the first irregularity.
+
 import type { Socket } from 'node:net';
+import { latin1Of } from '../latin1.ts';
 import { Http1Error } from './http1-error.ts';
 import type { RequestHead } from './request-head.ts';
 import type { FieldTable, ResponseHeaders } from './response-head.ts';
@@ -225,10 +227,7 @@ export class Connection implements ResponseSink {
     if (body === undefined) {
       socket.write(text, 'latin1');
     } else if (body.length <= COPIED_BODY) {
-      const packet = Buffer.allocUnsafe(text.length + body.length);
-      packet.write(text, 0, 'latin1');
-      packet.set(body, text.length);
-      socket.write(packet);
+      socket.write(text + latin1Of(body), 'latin1');
     } else {
       socket.cork();
       socket.write(text, 'latin1');
