@@ -51,29 +51,50 @@ function write(value: unknown, depth: number): string {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) throw refusal('not a plain object');
   const object = value as Record<string, unknown>;
+  const { keys, texts } = orderOf(Object.keys(object), depth);
   let members = '';
-  for (const key of sortedKeys(object)) {
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i] as string;
     where.push(key);
-    members += `${members === '' ? '' : ','}${writeString(key)}:${write(object[key], depth + 1)}`;
+    members += (texts[i] as string) + write(object[key], depth + 1);
     where.pop();
   }
   return `{${members}}`;
 }
 
-/** RFC 8785 §3.2.3: by UTF-16 code units, which is how ECMAScript compares strings. */
-function sortedKeys(object: Record<string, unknown>): string[] {
-  const keys = Object.keys(object);
-  for (let i = 1; i < keys.length; i++) {
-    if ((keys[i - 1] as string) > (keys[i] as string)) return keys.sort(byUnits);
-  }
-  return keys;
+interface Order {
+  readonly given: readonly string[];
+  /** RFC 8785 §3.2.3: by UTF-16 code units, which is how ECMAScript sorts strings. */
+  readonly keys: readonly string[];
+  /** What stands before each value: the key with its colon, and a comma between members. */
+  readonly texts: readonly string[];
 }
 
-function byUnits(a: string, b: string): number {
-  return a < b ? -1 : 1;
+/** The items of a list mostly have the same keys: the last order at each depth is kept, if it is short. */
+const lastOrders: (Order | undefined)[] = [];
+const KEPT_KEYS = 32;
+const KEPT_DEPTH = 64;
+
+function orderOf(given: readonly string[], depth: number): Order {
+  const last = lastOrders[depth];
+  if (last !== undefined && isSame(last.given, given)) return last;
+  const keys = given.toSorted();
+  const order = { given, keys, texts: keys.map((key, i) => `${i === 0 ? '' : ','}${writeString(key)}:`) };
+  if (given.length <= KEPT_KEYS && depth < KEPT_DEPTH) lastOrders[depth] = order;
+  return order;
 }
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** Strings that JSON writes as they are. */
+const AS_IT_IS = /^[ !#-[\]-~]*$/;
 
 function writeString(text: string): string {
+  if (text.length <= 64 && AS_IT_IS.test(text)) return `"${text}"`;
   if (!text.isWellFormed()) throw refusal('a string with a lone surrogate has no UTF-8 form');
   return JSON.stringify(text);
 }

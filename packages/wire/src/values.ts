@@ -1,5 +1,5 @@
 import type { Message } from './envelope.ts';
-import { mayHaveEscapedKey, readByMember } from './json-text.ts';
+import { mayHaveEscapedKey, parsePlainJson, readByMember } from './json-text.ts';
 import { isExactNumber, isNumberText } from './numbers.ts';
 import { decodeBytes, type Span } from './text.ts';
 
@@ -57,7 +57,8 @@ export function readArguments(message: Message): { value: JsonValue; plain: bool
   const span = message.argumentsSpan;
   if (span === undefined) return { value: {}, plain: true };
   const text = decodeBytes(message.bytes, span.start, span.end);
-  return { value: parseJson(text), plain: !message.inexactNumbers && !text.includes('null') };
+  if (message.inexactNumbers) return { value: parseJson(text), plain: false };
+  return { value: parsePlainJson(text) as JsonValue, plain: !text.includes('null') };
 }
 
 /** `JSON.parse` that gives `InexactNumber` where a double would lie. Duplicate keys are not looked for. */
