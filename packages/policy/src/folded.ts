@@ -108,11 +108,19 @@ function walk(
   if (trees.length === 0 && places.length === 0) return;
   if (Array.isArray(value)) {
     const below = trees.flatMap((node) => node.items ?? []);
+    const at = (index: number): Place[] =>
+      placesOf(
+        places.flatMap((place) => place.item(index)),
+        root,
+      );
+    // A list is mostly of one kind of item.
+    const all = places.some((place) => place.hasTuple) ? undefined : at(0);
     for (let index = 0; index < value.length && problems.length < MAX_PROBLEMS; index++) {
       const item: unknown = value[index];
       if (typeof item !== 'object' || item === null) continue;
-      const schemas = places.flatMap((place) => place.item(index));
-      walk(item, below, placesOf(schemas, root), root, [...steps, { kind: 'index', index }], problems);
+      const here = all ?? at(index);
+      if (isNamedThroughout(item, below, here)) continue;
+      walk(item, below, here, root, [...steps, { kind: 'index', index }], problems);
     }
     return;
   }
@@ -136,6 +144,15 @@ function walk(
     const schemas = places.flatMap((place) => place.property(key));
     walk(inner, nodes, placesOf(schemas, root), root, [...steps, { kind: 'key', key }], problems);
   }
+}
+
+/** All keys are named exactly, and none holds an object or a list: there is nothing to be found. */
+function isNamedThroughout(value: object, trees: readonly NameTree[], places: readonly Place[]): boolean {
+  if (Array.isArray(value)) return false;
+  for (const key in value) {
+    if (isContainer((value as Record<string, unknown>)[key]) || !isNamed(key, trees, places)) return false;
+  }
+  return true;
 }
 
 function isNamed(key: string, trees: readonly NameTree[], places: readonly Place[]): boolean {
@@ -175,6 +192,11 @@ class Place {
     if (this.names.has(key)) return [(properties as Record<string, unknown>)[key]];
     const patterns = isObject(patternProperties) ? Object.values(patternProperties) : [];
     return [additionalProperties, unevaluatedProperties, ...patterns];
+  }
+
+  /** What an item may be depends on its place in the list. */
+  get hasTuple(): boolean {
+    return Array.isArray(this.#schema.prefixItems) || Array.isArray(this.#schema.items);
   }
 
   item(index: number): unknown[] {
