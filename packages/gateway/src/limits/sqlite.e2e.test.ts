@@ -11,7 +11,7 @@ import { thisMachine } from './store-time.ts';
 const CHILD = `
 const { SqliteCounters } = await import(process.env.MODULES + 'sqlite.ts');
 const { thisMachine } = await import(process.env.MODULES + 'store-time.ts');
-const { windowCharge, slotCharge } = await import(process.env.MODULES + 'testing.ts');
+const { windowCharge, slotCharge } = await import(process.env.MODULES + 'counters-testing.ts');
 const { writeSync } = await import('node:fs');
 const counters = new SqliteCounters({ path: process.env.FILE, machine: thisMachine(), clock: Date.now,
   recover: async () => ({ states: new Map(), openCalls: [] }) });
