@@ -50,8 +50,6 @@ export interface HeadSigner {
   readonly publicKey: string;
   /** The same as its 32 bytes, base64url. */
   readonly rawPublicKey: string;
-  /** Signature of a text, base64url. The text says what it is for, and is none of the statements of heads. */
-  signText(text: string): string;
   sign(head: Omit<HeadStatement, 'keyId'>): SignedHead;
   /** Ed25519 over any other statement, base64url. It must say what it is, so that it passes for no head. */
   signText(text: string): string;
