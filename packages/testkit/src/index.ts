@@ -1,3 +1,4 @@
+export { CertificateAuthority, type Issue, type IssuedCertificate } from './certificates.ts';
 export { inspectorMain } from './inspector.ts';
 export {
   type CommandOptions,
