@@ -4,7 +4,15 @@ export type { HeadSinkState } from './audit/head-export.ts';
 export type { ReserveState } from './audit/reserve.ts';
 export type { Cut, RetentionState, RetentionView } from './audit/retention.ts';
 export type { AdminRow, AuditRow } from './audit/search.ts';
-export { type DescribedSetting, type LoadOptions, loadSettings, type Settings, settingsJsonSchema } from './config.ts';
+export { type Certificate, type CertificateFiles, loadCertificate } from './certificate.ts';
+export {
+  type DescribedSetting,
+  type LoadOptions,
+  loadSettings,
+  type Settings,
+  settingsJsonSchema,
+  tlsFiles,
+} from './config.ts';
 export { ERRORS, type ErrorCode, type ErrorItem, GatehouseError } from './errors.ts';
 export { type Addresses, AUDIT_FOLDER, type Gateway, type OpenOptions, openGateway, SERVER_FILE } from './gateway.ts';
 export { adminToken, defaultConfigDir, loadSecretKey } from './keys.ts';
