@@ -1,7 +1,14 @@
 // The part of @gatehouse/gateway that commands use in this process.
 export type GatewayModule = Pick<
   typeof import('@gatehouse/gateway'),
-  'adminToken' | 'headSigner' | 'loadSecretKey' | 'loadSettings' | 'openGateway' | 'runStdio'
+  | 'adminToken'
+  | 'headSigner'
+  | 'loadCertificate'
+  | 'loadSecretKey'
+  | 'loadSettings'
+  | 'openGateway'
+  | 'runStdio'
+  | 'tlsFiles'
 >;
 
 /** Loaded on first use: most commands speak to a running gateway and need none of it. */
