@@ -24,7 +24,7 @@ function table(head, rows) {
 // --- docs/configuration.md -----------------------------------------------------------------------------------------
 
 /** Named in the specification; a version without them says so by name. */
-const LATER = ['tls', 'trusted_proxies', 'database_url', 'redis_url', 'audit.log_values', 'audit.sinks'];
+const LATER = ['database_url', 'redis_url', 'audit.log_values', 'audit.sinks'];
 
 function refusal(name) {
   try {
@@ -122,7 +122,8 @@ data folder that another key wrote is refused, with this explanation.
 ## Listening beyond this machine
 
 The default is 127.0.0.1. Another \`host\` needs \`public_url\` (what clients use; its host name is accepted) and a secret key that
-you gave, and is refused without them. There is no TLS in this version: put a TLS proxy in front. Requests whose \`Host\` or
+you gave, and is refused without them. \`tls.cert\` and \`tls.key\` make it speak HTTPS; [Deployment](deployment.md) says how, and what a
+proxy in front of it must do. Requests whose \`Host\` or
 \`Origin\` is not loopback, \`public_url\`, or listed in \`allowed_hosts\` and \`allowed_origins\` are answered 403.
 \`/healthz\`, \`/readyz\` and \`/metrics\` answer whatever the Host; \`ops_port\` moves them to a port of their own.
 

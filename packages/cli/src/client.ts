@@ -5,6 +5,7 @@ import { parsePlainJson } from '@gatehouse/wire';
 import type { Context } from './context.ts';
 import { CliError, errorFromAnswer, fromGatewayError, notFound, usageError } from './errors.ts';
 import { EXIT } from './exit-codes.ts';
+import { pinnedFetch } from './pinned-fetch.ts';
 import { isAlive, readServerFile, serverFilePath } from './server-file.ts';
 
 /** Reading the tools of a slow MCP server is the longest request; a gateway that says nothing for so long is stuck. */
@@ -86,12 +87,13 @@ function remoteTarget(context: Context, address: string): Target {
   return httpTarget('remote', address, token);
 }
 
-function httpTarget(mode: 'remote' | 'local', address: string, token: string): Target {
+function httpTarget(mode: 'remote' | 'local', address: string, token: string, certificate?: string): Target {
   const base = address.replace(/\/+$/, '').replace(/\/api\/v1$/, '');
+  const ask = certificate === undefined ? fetch : pinnedFetch(certificate);
   const send: Send = async (path, init) => {
     try {
       // A redirect would carry the admin token to another place.
-      return await fetch(base + path, { ...init, redirect: 'error' });
+      return await ask(base + path, { ...init, redirect: 'error' });
     } catch (error) {
       throw networkError(error, base);
     }
@@ -99,9 +101,19 @@ function httpTarget(mode: 'remote' | 'local', address: string, token: string): T
   return { mode, where: base, token, send, close: async () => {} };
 }
 
+const CERTIFICATE_REFUSED = /^(CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_(GET_ISSUER|VERIFY)_|ERR_TLS_CERT_)/;
+
 function networkError(error: unknown, base: string): unknown {
   const { name, cause, message } = error as Error & { cause?: { code?: string; message?: string } };
   if (name === 'AbortError') return error;
+  if (cause?.code !== undefined && CERTIFICATE_REFUSED.test(cause.code)) {
+    return new CliError(
+      EXIT.unreachable,
+      'unreachable',
+      `The certificate of ${base} is not trusted here (${cause.code}). Where an authority of your own signed it, name that authority's certificate in NODE_EXTRA_CA_CERTS.`,
+      { cause: error },
+    );
+  }
   const why = name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? cause?.message ?? message);
   return new CliError(EXIT.unreachable, 'unreachable', `No gateway answers at ${base} (${why}). Is it running?`, {
     cause: error,
@@ -143,7 +155,7 @@ async function dataTarget(context: Context, options: ConnectOptions): Promise<Ta
       dataDir: settings.data,
       create: false,
     });
-    return httpTarget('local', file.api, gateway.adminToken(keys, file.instance));
+    return httpTarget('local', file.api, gateway.adminToken(keys, file.instance), file.certificate);
   }
   if (!options.create && !existsSync(settings.data)) {
     throw notFound(

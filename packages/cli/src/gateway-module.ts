@@ -3,6 +3,7 @@ export type GatewayModule = Pick<
   typeof import('@gatehouse/gateway'),
   | 'adminToken'
   | 'headSigner'
+  | 'loadCertificate'
   | 'loadKeyRing'
   | 'loadSecretKey'
   | 'loadSettings'
@@ -11,6 +12,7 @@ export type GatewayModule = Pick<
   | 'restoreBackup'
   | 'runStdio'
   | 'settingsJsonSchema'
+  | 'tlsFiles'
 >;
 
 /** Loaded on first use: most commands speak to a running gateway and need none of it. */

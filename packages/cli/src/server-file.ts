@@ -11,6 +11,8 @@ export interface ServerFile {
   started: string;
   /** Id of the installation; the local admin token is derived from it and the secret key. */
   instance: string;
+  /** PEM of the certificate that it shows there; undefined without TLS. */
+  certificate?: string;
 }
 
 export function serverFilePath(dataDir: string): string {
@@ -35,10 +37,11 @@ export function readServerFile(dataDir: string): ServerFile | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { pid, api, started, instance } = value as Record<string, unknown>;
+  const { pid, api, started, instance, certificate } = value as Record<string, unknown>;
   if (!Number.isSafeInteger(pid) || typeof api !== 'string' || !URL.canParse(api)) return undefined;
   if (typeof started !== 'string' || typeof instance !== 'string') return undefined;
-  return { pid: pid as number, api, started, instance };
+  if (certificate !== undefined && typeof certificate !== 'string') return undefined;
+  return { pid: pid as number, api, started, instance, ...(certificate === undefined ? {} : { certificate }) };
 }
 
 /** Whether a process with this id exists; one of another user counts. */

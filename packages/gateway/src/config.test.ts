@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { loadSettings, settingsJsonSchema } from './config.ts';
+import { loadSettings, settingsJsonSchema, tlsFiles } from './config.ts';
 import { GatehouseError } from './errors.ts';
 
 function problems(run: () => unknown): { pointer: string; message: string }[] {
@@ -85,6 +85,49 @@ describe('settings', () => {
     expect(found.map((item) => item.pointer)).toEqual(['public_url', 'secret_key_file']);
     const env = { GATEHOUSE_SECRET_KEY: 'x', GATEHOUSE_PUBLIC_URL: 'https://gate.example.com' };
     expect(loadSettings({ env, flags: { host: '0.0.0.0' } }).settings.host).toBe('0.0.0.0');
+  });
+
+  it('[GW-TLS] the default port is 8443 with TLS, and another one stays', () => {
+    const files = { 'tls.cert': '/etc/a.pem', 'tls.key': '/etc/b.pem' };
+    const port = (flags: Record<string, unknown>) => loadSettings({ env: {}, flags }).settings.port;
+    expect([port({}), port(files), port({ ...files, port: 1234 })]).toEqual([8080, 8443, 1234]);
+    const env = { GATEHOUSE_TLS_CERT: '~/a.pem', GATEHOUSE_TLS_KEY: '/etc/b.pem' };
+    const { settings, described } = loadSettings({ env });
+    expect(settings.tls).toEqual({ cert: join(homedir(), 'a.pem'), key: '/etc/b.pem' });
+    expect(described.find(({ name }) => name === 'tls.cert')?.source).toBe('environment');
+    expect(described.find(({ name }) => name === 'port')).toMatchObject({ value: 8443, source: 'default' });
+    expect(tlsFiles(settings)).toEqual(settings.tls);
+  });
+
+  it('[GW-TLS] refuses half a pair, a public URL without TLS, and what is no mapping', () => {
+    const pointers = (flags: Record<string, unknown>) =>
+      problems(() => loadSettings({ env: {}, flags })).map(({ pointer }) => pointer);
+    expect(pointers({ 'tls.cert': '/a' })).toEqual(['tls.key']);
+    expect(pointers({ 'tls.key': '/a' })).toEqual(['tls.cert']);
+    expect(pointers({ 'tls.cert': '/a', 'tls.key': '/b', public_url: 'http://gate.example.com' })).toEqual([
+      'public_url',
+    ]);
+    expect(pointers({ tls: 'on' })).toEqual(['tls']);
+    expect(pointers({ 'tls.chain': '/a' })).toEqual(['tls.chain']);
+  });
+
+  it('[CFG-BIND, GW-TLS] TLS does not lift the needs of a bind beyond loopback', () => {
+    const flags = { host: '0.0.0.0', 'tls.cert': '/a', 'tls.key': '/b' };
+    const found = problems(() => loadSettings({ env: {}, flags }));
+    expect(found.map((item) => item.pointer)).toEqual(['public_url', 'secret_key_file']);
+  });
+
+  it('[GW-PROXIES] trusted proxies are addresses and blocks, never everybody', () => {
+    const env = { GATEHOUSE_TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.7,2001:db8::/32' };
+    expect(loadSettings({ env }).settings.trusted_proxies).toEqual(['10.0.0.0/8', '192.0.2.7/32', '2001:db8::/32']);
+    const refused = (value: unknown) =>
+      problems(() => loadSettings({ env: {}, flags: { trusted_proxies: value } })).map(({ message }) => message);
+    expect(refused(['10.0.0.1/8', 'proxy', '10.0.0.0/8'])).toEqual([
+      expect.stringContaining("write the network's own address"),
+      expect.stringContaining('"proxy" is no IP address or CIDR block'),
+    ]);
+    expect(refused(['0.0.0.0/0'])).toEqual([expect.stringContaining('would trust everybody')]);
+    expect(refused(['::/0'])).toEqual([expect.stringContaining('would trust everybody')]);
   });
 
   it.each([

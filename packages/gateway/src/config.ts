@@ -5,7 +5,9 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
+import type { CertificateFiles } from './certificate.ts';
 import { type ErrorItem, GatehouseError } from './errors.ts';
+import { parseSource } from './identity/sources.ts';
 
 const SIZE = /^(\d+)\s*(B|KiB|MiB|GiB)?$/;
 const SIZE_UNIT = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 } as const;
@@ -44,19 +46,51 @@ const list = z.union([
       .filter((part) => part !== ''),
   ),
 ]);
+/** Blocks of addresses; one that holds every address would let anybody say who they are. */
+const proxies = list.transform((blocks, context) =>
+  blocks.map((block) => {
+    const parsed = parseSource(block);
+    if (!parsed.ok) context.addIssue(parsed.reason);
+    else if (parsed.canonical.endsWith('/0')) {
+      context.addIssue(`${JSON.stringify(block)} would trust everybody; name the addresses of your proxies`);
+    } else return parsed.canonical;
+    return z.NEVER;
+  }),
+);
 const folder = z.string().min(1).transform(expandHome);
 const DAY_MS = 86_400_000;
+/** spec: config, listen. */
+const PORT_WITH_TLS = 8443;
 
 const settingsSchema = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').describe('Address to listen on.'),
-  port: port.default(8080).describe('Port of the data plane, the API and the console; 0 takes a free one.'),
-  ops_port: port.optional().describe('A port of its own for /healthz, /readyz and /metrics (same address).'),
+  port: port
+    .default(8080)
+    .describe('Port of the data plane, the API and the console; 0 takes a free one. With TLS the default is 8443.'),
+  ops_port: port
+    .optional()
+    .describe('A port of its own for /healthz, /readyz and /metrics (same address, plain HTTP also with TLS).'),
+  tls: z
+    .strictObject({
+      cert: folder
+        .optional()
+        .describe(
+          'PEM file: the certificate, then those that vouch for it. With tls.key it makes the listener speak HTTPS. Read again when it changes.',
+        ),
+      key: folder.optional().describe('PEM file: the private key of the certificate, without a passphrase.'),
+    })
+    .prefault({}),
   public_url: z
     .url({ protocol: /^https?$/ })
     .optional()
     .describe('The URL that clients use. Needed for a bind beyond loopback.'),
   allowed_hosts: list.default([]).describe('Host header values that are accepted beside loopback and public_url.'),
   allowed_origins: list.default([]).describe('Origins of browsers that are accepted beside those of allowed hosts.'),
+  trusted_proxies: proxies
+    .default([])
+    .describe(
+      'Addresses and CIDR blocks of proxies; only from these do Forwarded and X-Forwarded-For say where a request came from.',
+    ),
   data: folder.default(() => join(homedir(), '.gatehouse')).describe('Data folder: store, audit log.'),
   secret_key_file: folder
     .optional()
@@ -143,8 +177,6 @@ export interface DescribedSetting {
 
 /** Named in spec: config, and not in this version: a file that sets one is told so instead of being half obeyed. */
 const NOT_YET: Readonly<Record<string, string>> = {
-  tls: 'TLS is not available in this version; put a TLS proxy in front and set public_url',
-  trusted_proxies: 'trusted proxies are not available in this version',
   database_url: 'PostgreSQL is not available in this version; leave it out to use the store in the data folder',
   redis_url: 'Redis is not available in this version; leave it out to count in memory',
   'audit.log_values': 'logging argument values is not available in this version; digests are always kept',
@@ -165,7 +197,7 @@ function expandHome(path: string): string {
 }
 
 /** Settings that hold settings; an inner one before the one that it is in. */
-const GROUPS = ['audit.heads', 'audit', 'limits'] as const;
+const GROUPS = ['tls', 'audit.heads', 'audit', 'limits'] as const;
 
 /** `audit.durability` ← `GATEHOUSE_AUDIT_DURABILITY`, `max_body` ← `GATEHOUSE_MAX_BODY`. */
 function nameOfVariable(variable: string): string {
@@ -265,6 +297,8 @@ export function loadSettings(options: LoadOptions): { settings: Settings; descri
     items.push({ pointer: name, message: `${refused} (set by ${sources.get(name)?.from})` });
     take(merged, name);
   }
+  const tls = merged.tls as { cert?: unknown; key?: unknown } | null | undefined;
+  if (tls?.cert !== undefined && tls.key !== undefined) merged.port ??= PORT_WITH_TLS;
   const parsed = settingsSchema.safeParse(merged);
   for (const issue of parsed.success ? [] : parsed.error.issues) {
     const base = issue.path.join('.');
@@ -280,8 +314,29 @@ export function loadSettings(options: LoadOptions): { settings: Settings; descri
     throw new GatehouseError('config_invalid', 'The settings are not valid.', items);
   }
   const settings = parsed.data;
+  checkTls(settings);
   checkBind(settings, options.env);
   return { settings, described: describe(settings, sources) };
+}
+
+/** The files of the certificate; undefined when the listener speaks plain HTTP. */
+export function tlsFiles({ tls }: Pick<Settings, 'tls'>): CertificateFiles | undefined {
+  return tls.cert === undefined || tls.key === undefined ? undefined : { cert: tls.cert, key: tls.key };
+}
+
+function checkTls(settings: Settings): void {
+  const { tls, public_url: publicUrl } = settings;
+  const items: ErrorItem[] = [];
+  if (tls.cert !== undefined && tls.key === undefined) {
+    items.push({ pointer: 'tls.key', message: 'is needed, since tls.cert is set: the file of its private key' });
+  }
+  if (tls.key !== undefined && tls.cert === undefined) {
+    items.push({ pointer: 'tls.cert', message: 'is needed, since tls.key is set: the file of its certificate' });
+  }
+  if (tlsFiles(settings) !== undefined && publicUrl?.startsWith('http:')) {
+    items.push({ pointer: 'public_url', message: `must begin with https, since tls is set; it is ${publicUrl}` });
+  }
+  if (items.length > 0) throw new GatehouseError('config_invalid', 'The settings of TLS do not fit together.', items);
 }
 
 export function isLoopback(host: string): boolean {

@@ -1,6 +1,6 @@
 // Puts the parts together. Everything that a process needs is opened here once and closed here in the reverse order.
 import { randomUUID } from 'node:crypto';
-import { rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
 import type { ApiApp } from './api/app.ts';
@@ -10,7 +10,7 @@ import { changesAfter } from './audit/recorded-changes.ts';
 import type { SegmentFiles } from './audit/segments.ts';
 import { openHeadExport, openRetention, type Upkeep, type UpkeepLog } from './audit/upkeep.ts';
 import { Backups } from './backup/jobs.ts';
-import type { Settings } from './config.ts';
+import { type Settings, tlsFiles } from './config.ts';
 import { openControlPlane } from './control.ts';
 import { readTools } from './definitions/read.ts';
 import { GatehouseError } from './errors.ts';
@@ -306,7 +306,36 @@ function assemble({
       },
     },
   });
-  const listener = new Listener({ gate, api, settings, metrics, logger, upstreamState: (id) => upstreams.state(id) });
+  let port = 0;
+  /** In PEM: the command line on this machine takes this one alone, since it asks by address and not by name. */
+  let certificate: string | undefined;
+  const listener = new Listener({
+    gate,
+    api,
+    settings,
+    metrics,
+    logger,
+    upstreamState: (id) => upstreams.state(id),
+    onCertificate: ({ leaf }) => {
+      certificate = leaf;
+      if (addresses === undefined || closing !== undefined) return;
+      try {
+        writeServerFile();
+      } catch (error) {
+        logger.error(
+          { err: error },
+          `${SERVER_FILE} not written: commands on this machine will refuse the certificate`,
+        );
+      }
+    },
+  });
+  function writeServerFile(): void {
+    const local = `${scheme(settings)}://${localHost(settings.host)}:${port}/api/v1`;
+    const file = { pid: process.pid, api: local, started: startedAt, instance: instanceId, certificate };
+    const path = join(dataDir, SERVER_FILE);
+    writeFileSync(`${path}.new`, `${JSON.stringify(file)}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
   let closing: Promise<void> | undefined;
 
   return {
@@ -322,15 +351,10 @@ function assemble({
     readTools: async (slug) => toolsOf(slug),
     readDefinitions,
     async listen() {
-      const port = await listener.listen();
+      port = await listener.listen();
       const url = baseUrl(settings, port);
       addresses = { console: `${url}/`, api: `${url}/api/v1`, proxyUrl: (slug) => `${url}/mcp/${slug}` };
-      const local = `http://${localHost(settings.host)}:${port}/api/v1`;
-      writeFileSync(
-        join(dataDir, SERVER_FILE),
-        `${JSON.stringify({ pid: process.pid, api: local, started: startedAt, instance: instanceId })}\n`,
-        { mode: 0o600 },
-      );
+      writeServerFile();
       upkeep.retention.start();
       logger.debug({ url, data: dataDir }, 'listening');
       return addresses;
@@ -392,6 +416,8 @@ function localHost(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
+const scheme = (settings: Settings): string => (tlsFiles(settings) === undefined ? 'http' : 'https');
+
 function baseUrl(settings: Settings, port: number): string {
-  return (settings.public_url ?? `http://${localHost(settings.host)}:${port}`).replace(/\/+$/, '');
+  return (settings.public_url ?? `${scheme(settings)}://${localHost(settings.host)}:${port}`).replace(/\/+$/, '');
 }

@@ -7,7 +7,15 @@ export type { AdminRow, AuditRow } from './audit/search.ts';
 export type { BackupReport } from './backup/create.ts';
 export type { BackupJob } from './backup/jobs.ts';
 export { type RestoreOptions, type RestoreReport, restoreBackup } from './backup/restore.ts';
-export { type DescribedSetting, type LoadOptions, loadSettings, type Settings, settingsJsonSchema } from './config.ts';
+export { type Certificate, type CertificateFiles, loadCertificate } from './certificate.ts';
+export {
+  type DescribedSetting,
+  type LoadOptions,
+  loadSettings,
+  type Settings,
+  settingsJsonSchema,
+  tlsFiles,
+} from './config.ts';
 export { ERRORS, type ErrorCode, type ErrorItem, GatehouseError } from './errors.ts';
 export { AUDIT_FOLDER } from './folders.ts';
 export { type Addresses, type Gateway, type OpenOptions, openGateway, SERVER_FILE } from './gateway.ts';

@@ -1,12 +1,22 @@
 // The HTTP listeners: one for the data plane, the API and the page, and one for operations if told so (spec: gateway §2).
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { ApiApp } from './api/app.ts';
-import { isLoopback, type Settings } from './config.ts';
+import { type Certificate, CertificateWatch } from './certificate.ts';
+import { isLoopback, type Settings, tlsFiles } from './config.ts';
 import { GatehouseError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
+import { TrustedProxies } from './proxy/client-address.ts';
 import { Door, PROXY_PATH } from './proxy/door.ts';
 import type { Gate } from './proxy/gate.ts';
 import { HostCheck } from './proxy/hosts.ts';
@@ -22,6 +32,8 @@ export interface ListenerOptions {
   logger: Logger;
   /** By server id. */
   upstreamState: (serverId: string) => string;
+  /** Told of each certificate that is shown from now on. */
+  onCertificate: (certificate: Certificate) => void;
 }
 
 /** Slow senders must not hold a connection: head and body arrive within these. */
@@ -29,7 +41,18 @@ const HEAD_TIMEOUT_MS = 15_000;
 const REQUEST_TIMEOUT_MS = 60_000;
 /** Above the keep-alive of the balancers that stand in front of such programs. */
 const KEEP_ALIVE_MS = 65_000;
-/** How long calls under way may go on when the program is told to stop. */
+const HTTP: ServerOptions = {
+  headersTimeout: HEAD_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  keepAliveTimeout: KEEP_ALIVE_MS,
+  noDelay: true,
+  requireHostHeader: true,
+};
+/** Said, although Node's defaults are the same: options of the command line can lower those. */
+const TLS = { minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], handshakeTimeout: HEAD_TIMEOUT_MS } as const;
+/** How long a browser keeps to HTTPS: a year, in seconds. */
+const STRICT_TRANSPORT = 'max-age=31536000';
+/** How long calls under way when the program is told to stop. */
 const DRAIN_MS = 5_000;
 const SWEEP_MS = 50;
 
@@ -41,6 +64,11 @@ export class Listener {
   readonly #api: (request: IncomingMessage, response: ServerResponse) => void;
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
+  /** TCP connections that are no TLS connections yet, by peer. */
+  readonly #handshakes = new Map<string, Socket>();
+  /** The host that browsers shall ask under TLS alone from now on (RFC 6797); undefined: none. */
+  readonly #strictHost: string | undefined;
+  #watch: CertificateWatch | undefined;
   #port = 0;
   #closing = false;
 
@@ -48,34 +76,72 @@ export class Listener {
     this.#options = options;
     const { gate, settings } = options;
     this.#refusals = new Refusals(gate.audit, gate.newRequestId);
-    this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body, maxStreams: settings.max_streams });
+    const proxies = TrustedProxies.of(settings.trusted_proxies);
+    this.#door = new Door(gate, this.#refusals, {
+      maxBody: settings.max_body,
+      maxStreams: settings.max_streams,
+      proxies,
+    });
     this.#hosts = new HostCheck(settings);
+    this.#strictHost = strictHost(settings);
     const serveApi = getRequestListener(options.api.fetch);
     this.#api = (request, response) => {
       // Wrong admin tokens are recorded as wrong grant tokens are: in aggregate, per source (spec: gateway §3).
       response.once('finish', () => {
-        if (response.statusCode === 401) this.#refusals.add(request.socket.remoteAddress ?? '', 'admin_token');
+        if (response.statusCode !== 401) return;
+        this.#refusals.add(proxies?.locate(request)?.source ?? request.socket.remoteAddress ?? '', 'admin_token');
       });
       void serveApi(request, response);
     };
   }
 
-  /** @returns the port of the main listener */
+  /**
+   * @returns the port of the main listener
+   * @throws GatehouseError conflict for a port in use, config_invalid for an address or a certificate that cannot be used
+   */
   async listen(): Promise<number> {
     const { settings } = this.#options;
-    const main = await this.#open(settings.port, (request, response) => this.#route(request, response));
+    const certificate = await this.#certificate();
+    const main = await this.#open(settings.port, (request, response) => this.#route(request, response), certificate);
     this.#port = (main.address() as AddressInfo).port;
     if (settings.ops_port !== undefined) {
+      // Probes and Prometheus ask it by address, so no certificate would fit.
       await this.#open(settings.ops_port, (request, response) => {
         if (!this.#operations(pathOf(request), response)) notFound(response);
       });
     }
+    this.#watch?.start();
     return this.#port;
+  }
+
+  async #certificate(): Promise<Certificate | undefined> {
+    const { settings, logger, gate, onCertificate } = this.#options;
+    const files = tlsFiles(settings);
+    if (files === undefined) return undefined;
+    const { certificate, watch } = await CertificateWatch.open({
+      files,
+      clock: gate.clock,
+      onChange: (changed) => {
+        // The main listener is the first; connections that are open keep what they were opened with.
+        (this.#servers[0] as TlsServer).setSecureContext({ ...TLS, cert: changed.cert, key: changed.key });
+        onCertificate(changed);
+        logger.info({ expires: new Date(changed.expiresAt).toISOString() }, 'the certificate changed and is in use');
+      },
+      onProblem: (error) =>
+        logger.error(
+          { problems: error.items.map(({ pointer, message }) => `${pointer}: ${message}`) },
+          'the certificate changed and cannot be used; the one before stays',
+        ),
+    });
+    this.#watch = watch;
+    onCertificate(certificate);
+    return certificate;
   }
 
   async close(): Promise<void> {
     this.#closing = true;
     this.#door.close();
+    await this.#watch?.close();
     await Promise.all(
       this.#servers.map(
         (server) =>
@@ -85,6 +151,8 @@ export class Listener {
               server.closeIdleConnections();
               // Clients open connections ahead of need; Node calls one that never had a request busy.
               for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy();
+              // No connections of HTTP yet, and so none that Node would close.
+              for (const socket of this.#handshakes.values()) socket.destroy();
             };
             // Again and again: a connection whose answer is under way is kept by the client for its next request.
             const sweep = setInterval(closeUnneeded, SWEEP_MS);
@@ -100,31 +168,42 @@ export class Listener {
     this.#refusals.close();
   }
 
-  #open(port: number, serve: (request: IncomingMessage, response: ServerResponse) => void): Promise<Server> {
+  #open(
+    port: number,
+    serve: (request: IncomingMessage, response: ServerResponse) => void,
+    certificate?: Certificate,
+  ): Promise<Server> {
     const { settings, metrics } = this.#options;
-    const server = createServer(
-      {
-        headersTimeout: HEAD_TIMEOUT_MS,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        noDelay: true,
-        requireHostHeader: true,
-      },
-      (request, response) => {
-        try {
-          serve(request, response);
-        } catch (error) {
-          // The error path itself must not throw (P5: an exception is a refusal).
-          metrics.fault(error);
-          if (!response.headersSent) response.writeHead(500, { 'content-length': 0 });
-          response.end();
-        }
-      },
-    );
-    server.on('connection', (socket) => {
+    const listener: RequestListener = (request, response) => {
+      try {
+        serve(request, response);
+      } catch (error) {
+        // The error path itself must not throw (P5: an exception is a refusal).
+        metrics.fault(error);
+        if (!response.headersSent) response.writeHead(500, { 'content-length': 0 });
+        response.end();
+      }
+    };
+    const server =
+      certificate === undefined
+        ? createServer(HTTP, listener)
+        : createTlsServer({ ...HTTP, ...TLS, cert: certificate.cert, key: certificate.key }, listener);
+    const keep = (socket: Socket): void => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
-    });
+    };
+    if (certificate === undefined) server.on('connection', keep);
+    else {
+      server.on('connection', (socket: Socket) => {
+        const peer = peerOf(socket);
+        this.#handshakes.set(peer, socket);
+        socket.once('close', () => this.#handshakes.delete(peer));
+      });
+      server.on('secureConnection', (socket: Socket) => {
+        this.#handshakes.delete(peerOf(socket));
+        keep(socket);
+      });
+    }
     return new Promise((resolve, reject) => {
       server.once('error', (error: NodeJS.ErrnoException) => {
         reject(
@@ -155,8 +234,15 @@ export class Listener {
       return;
     }
     const slug = PROXY_PATH.exec(path)?.[1];
-    if (slug !== undefined) this.#door.serve(slug, request, response);
-    else if (path === '/api' || path.startsWith('/api/')) this.#api(request, response);
+    if (slug !== undefined) {
+      this.#door.serve(slug, request, response);
+      return;
+    }
+    // What browsers see; a call of an agent has no use for it.
+    if (this.#strictHost !== undefined && request.headers.host?.toLowerCase() === this.#strictHost) {
+      response.setHeader('strict-transport-security', STRICT_TRANSPORT);
+    }
+    if (path === '/api' || path.startsWith('/api/')) this.#api(request, response);
     else if (path === '/' && (request.method === 'GET' || request.method === 'HEAD')) this.#page(response);
     else notFound(response);
   }
@@ -198,7 +284,8 @@ export class Listener {
   #page(response: ServerResponse): void {
     const { gate, settings, upstreamState } = this.#options;
     const problems = this.#problems();
-    const base = (settings.public_url ?? `http://${settings.host}:${this.#port}`).replace(/\/+$/, '');
+    const scheme = tlsFiles(settings) === undefined ? 'http' : 'https';
+    const base = (settings.public_url ?? `${scheme}://${settings.host}:${this.#port}`).replace(/\/+$/, '');
     const servers = isLoopback(settings.host)
       ? [...gate.directory.servers()].map(({ server }) => ({
           slug: server.slug,
@@ -216,6 +303,19 @@ export class Listener {
     response.setHeader('referrer-policy', 'no-referrer');
     send(response, 200, 'text/html; charset=utf-8', page);
   }
+}
+
+/** What a TLS connection has in common with the TCP connection below it. */
+const peerOf = (socket: Socket): string => `${socket.remoteAddress} ${socket.remotePort}`;
+
+/**
+ * Only the public name: a browser that is told so under `localhost` would ask every program of that machine under TLS.
+ * Where a proxy terminates TLS, the header is the proxy's to set.
+ */
+function strictHost(settings: Settings): string | undefined {
+  if (tlsFiles(settings) === undefined || settings.public_url === undefined) return undefined;
+  const { host, hostname } = new URL(settings.public_url);
+  return isLoopback(hostname) ? undefined : host;
 }
 
 /** Only an origin-form target has a path here; everything else matches no route. */

@@ -6,8 +6,6 @@ import { Harness, type RawClient } from './harness.ts';
 
 describe('settings', () => {
   it.each([
-    ['[not yet: GW-TLS]', 'tls', 'TLS'],
-    ['[not yet: GW-TLS]', 'trusted_proxies', 'trusted proxies'],
     ['[not yet: CFG-REMOTE]', 'database_url', 'PostgreSQL'],
     ['[not yet: CFG-REMOTE]', 'redis_url', 'Redis'],
     ['[not yet: AUD-VALUES]', 'audit.log_values', 'argument values'],

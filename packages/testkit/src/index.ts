@@ -1,4 +1,5 @@
-export { inspectorMain } from './inspector.ts';
+export { CertificateAuthority, type Issue, type IssuedCertificate } from './certificates.ts';
+
 export {
   type CommandOptions,
   isUnreachable,
@@ -10,5 +11,6 @@ export {
   type Running,
   Sandbox,
 } from './launch.ts';
+export { lockedClient } from './locked-client.ts';
 export { type RecordedRequest, RecordingUpstream, type RecordingUpstreamOptions } from './recording-upstream.ts';
 export { citedRequirements, type Requirement, readRequirements, refusedRequirements } from './requirements.ts';

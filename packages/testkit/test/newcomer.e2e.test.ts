@@ -6,7 +6,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inspectorMain, plainPath, ROOT, type Running, Sandbox } from '../src/index.ts';
+import { lockedClient, plainPath, ROOT, type Running, Sandbox } from '../src/index.ts';
 import { Api, type Content, type Outcome, pngSize, RawSession } from './client.ts';
 
 const TOOLS = [
@@ -193,7 +193,7 @@ describe('npm start', () => {
   });
 
   it('is used by the MCP Inspector on the command line', async ({ skip }) => {
-    const inspector = await inspectorMain(sandbox);
+    const inspector = await lockedClient(sandbox, 'inspector');
     if (inspector === undefined)
       return skip('could not run: npm cannot reach its registry to install the MCP Inspector');
     // A grant of its own: the example grant has used up its minute.

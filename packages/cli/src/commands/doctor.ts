@@ -8,6 +8,7 @@ import { type Client, connect, listAll } from '../client.ts';
 import { type Context, defineCommand, type GlobalOptions, handle } from '../context.ts';
 import { type AuditStatus, checkHeadSettings, checkHeadSinks, checkReserve, checkRetention } from '../doctor-audit.ts';
 import { type Check, checkDataFolder, checkDisk, checkNode, checkPort, checkUpstream } from '../doctor-checks.ts';
+import { checkCertificate } from '../doctor-tls.ts';
 import { CliError, fromGatewayError } from '../errors.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { printable } from '../output.ts';
@@ -48,6 +49,18 @@ function checkKey(
     const isNew = !existsSync(settings.data);
     const check: Check = { name: 'secret key', status: isNew ? 'warn' : 'fail', message: explained(error) };
     return { check: isNew ? { ...check, action: 'The first start makes one: gatehouse serve' } : check };
+  }
+}
+
+function checkTls(context: Context, gateway: Gateway, settings: Settings): Check | undefined {
+  const files = gateway.tlsFiles(settings);
+  if (files === undefined) return undefined;
+  const now = context.now();
+  try {
+    return checkCertificate(gateway.loadCertificate(files, now), files, settings.public_url, now);
+  } catch (error) {
+    const action = 'A start would fail; a running gateway goes on with the certificate that it has.';
+    return { name: 'certificate', status: 'fail', message: explained(error), action };
   }
 }
 
@@ -102,6 +115,8 @@ async function localChecks(context: Context, options: GlobalOptions, report: (ch
   report(checkDisk(settings.data));
   const { check, publicKeys } = checkKey(context, gateway, settings);
   report(check);
+  const certificate = checkTls(context, gateway, settings);
+  if (certificate !== undefined) report(certificate);
   const running = readServerFile(settings.data);
   if (running === undefined || !isAlive(running.pid)) report(await checkPort(settings.host, settings.port));
   if (publicKeys !== undefined) report(await checkAudit(join(settings.data, 'audit'), publicKeys));

@@ -9,7 +9,7 @@ export function addServeCommand(program: Command, context: Context): void {
     notes: 'A bind beyond loopback needs public_url and a secret key of yours; see: gatehouse config show',
   })
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--port <number>', 'port to listen on; 0 takes a free one (default: 8080)')
+    .option('--port <number>', 'port to listen on; 0 takes a free one (default: 8080, with TLS 8443)')
     .option('--ready-file <file>', 'written when it is ready: addresses and the admin token, as JSON, mode 600');
   handle<ServeOptions>(context, command, (_, options) => serveGateway(context, options));
 }

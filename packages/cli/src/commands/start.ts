@@ -117,7 +117,7 @@ export function addStartCommand(program: Command, context: Context): void {
     examples: ['gatehouse start', 'npm start -- --port 9000 --data ./data --ready-file ./ready.json'],
   })
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
-    .option('--port <number>', 'port to listen on; 0 takes a free one (default: 8080)')
+    .option('--port <number>', 'port to listen on; 0 takes a free one (default: 8080, with TLS 8443)')
     .option('--ready-file <file>', 'written when it is ready: addresses and tokens, as JSON, mode 600');
   handle<ServeOptions>(context, command, (_, options) =>
     serveGateway(context, options, async (gateway, { data, proxyUrl }) => {

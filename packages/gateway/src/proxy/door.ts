@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authentication, GrantEntry } from '../model.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import { handle } from './call.ts';
+import type { TrustedProxies } from './client-address.ts';
 import type { Gate, Inbound } from './gate.ts';
 import { countHeader, protocolHeaders } from './headers.ts';
 import { HttpExchange } from './http-exchange.ts';
@@ -17,6 +18,8 @@ export interface DoorOptions {
   maxBody: number;
   /** Streams without an end that one grant may hold. */
   maxStreams: number;
+  /** Whose forwarding headers count; undefined: nobody's. */
+  proxies: TrustedProxies | undefined;
 }
 
 export class Door {
@@ -39,10 +42,13 @@ export class Door {
 
   /** @param slug of the matched route: authorisation never looks at a URL again */
   serve(slug: string, request: IncomingMessage, response: ServerResponse): void {
-    const source = request.socket.remoteAddress ?? '';
+    const peer = request.socket.remoteAddress ?? '';
+    const located = this.#options.proxies?.locate(request);
+    const source = located === undefined ? peer : located.source;
+    const network = located === undefined ? peer : located.network;
     const { directory, clock } = this.#gate;
     const authorization = oneAuthorization(request);
-    const authenticate = () => directory.authenticate(authorization, slug, clock(), source);
+    const authenticate = () => directory.authenticate(authorization, slug, clock(), network);
     const { epoch } = directory;
     const who = authenticate();
     if (!who.ok) {
@@ -50,7 +56,7 @@ export class Door {
       return;
     }
     const current = (): Authentication =>
-      directory.epoch === epoch && directory.holds(who.tokenId, who.grant.id, clock(), source) ? who : authenticate();
+      directory.epoch === epoch && directory.holds(who.tokenId, who.grant.id, clock(), network) ? who : authenticate();
     const reauthenticate = (): GrantEntry | undefined => {
       const again = authenticate();
       return again.ok ? again.grant : undefined;
@@ -58,7 +64,7 @@ export class Door {
     const inbound = { grant: who.grant, headers: protocolHeaders(request), source, reauthenticate };
     const exchange = new HttpExchange(
       response,
-      () => this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), source)),
+      () => this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), network)),
       () => this.#streams.hold(response, who.grant.id),
     );
     switch (request.method) {
