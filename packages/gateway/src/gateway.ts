@@ -208,6 +208,7 @@ function assemble({
     audit,
     counters,
     sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
+    sseAddresses: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID(), 'sse'),
     serverRequests: new ServerRequestIds(keys.sessions, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),

@@ -7,10 +7,11 @@ import type { ApiApp } from './api/app.ts';
 import { isLoopback, type Settings } from './config.ts';
 import { GatehouseError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
-import { Door, PROXY_PATH } from './proxy/door.ts';
+import { Door } from './proxy/door.ts';
 import type { Gate } from './proxy/gate.ts';
 import { HostCheck } from './proxy/hosts.ts';
 import { Refusals } from './proxy/refusals.ts';
+import { proxyRoute } from './proxy/routes.ts';
 import { statusPage } from './status-page.ts';
 import { VERSION } from './version.ts';
 
@@ -48,7 +49,11 @@ export class Listener {
     this.#options = options;
     const { gate, settings } = options;
     this.#refusals = new Refusals(gate.audit, gate.newRequestId);
-    this.#door = new Door(gate, this.#refusals, { maxBody: settings.max_body, maxStreams: settings.max_streams });
+    this.#door = new Door(gate, this.#refusals, {
+      maxBody: settings.max_body,
+      maxStreams: settings.max_streams,
+      basePath: settings.public_url === undefined ? '' : new URL(settings.public_url).pathname.replace(/\/+$/, ''),
+    });
     this.#hosts = new HostCheck(settings);
     const serveApi = getRequestListener(options.api.fetch);
     this.#api = (request, response) => {
@@ -97,6 +102,7 @@ export class Listener {
           }),
       ),
     );
+    await this.#door.settled();
     this.#refusals.close();
   }
 
@@ -154,8 +160,8 @@ export class Listener {
       send(response, 403, 'text/plain; charset=utf-8', `${problem}\n`);
       return;
     }
-    const slug = PROXY_PATH.exec(path)?.[1];
-    if (slug !== undefined) this.#door.serve(slug, request, response);
+    const route = proxyRoute(path);
+    if (route !== undefined) this.#door.serve(route, request, response);
     else if (path === '/api' || path.startsWith('/api/')) this.#api(request, response);
     else if (path === '/' && (request.method === 'GET' || request.method === 'HEAD')) this.#page(response);
     else notFound(response);

@@ -171,7 +171,7 @@ describe('a server of HTTP+SSE', () => {
     expect((await client.call('get_a')).status).toBe(200);
   });
 
-  it('[GW-SSE-UPSTREAM] a call that is not answered ends at its deadline, and its late answer is dropped', async () => {
+  it('[GW-SSE-UPSTREAM, T81] a call that is not answered ends at its deadline, and its late answer is dropped', async () => {
     const client = await open();
     let late: (() => void) | undefined;
     old.intercept = (request) => {
@@ -193,7 +193,7 @@ describe('a server of HTTP+SSE', () => {
     ['no URL', () => 'http://['],
     ['a script', () => 'javascript:alert(1)'],
   ])(
-    '[GW-SSE-UPSTREAM, T81] an address for messages that is %s is refused, and nothing is sent',
+    '[GW-SSE-UPSTREAM, T89] an address for messages that is %s is refused, and nothing is sent',
     async (_name, address) => {
       old.endpoint = address;
       evil += 1;
