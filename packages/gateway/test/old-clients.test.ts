@@ -429,7 +429,15 @@ describe('a client of the SDK', () => {
       const client = await SseClient.open(harness.proxyUrl('rec'), token);
       await client.initialize();
       let answer: (() => void) | undefined;
+      let ended = false;
       upstream.options.intercept = (request, response) => {
+        if (request.method === 'DELETE') {
+          setTimeout(() => {
+            ended = !response.destroyed;
+            response.end();
+          }, 100);
+          return true;
+        }
         if (request.message?.method !== 'tools/call') return false;
         answer = () => response.end('{"jsonrpc":"2.0","id":"c1","result":{"content":[]}}');
         response.writeHead(200, { 'content-type': 'application/json' }).flushHeaders();
@@ -443,6 +451,7 @@ describe('a client of the SDK', () => {
       await until(() => client.ended);
       expect(client.answer('c1')).toBeDefined();
       expect(upstream.requests.filter(({ method }) => method === 'DELETE')).toHaveLength(1);
+      expect(ended).toBe(true);
     } finally {
       await harness.close();
     }

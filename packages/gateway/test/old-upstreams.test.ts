@@ -159,6 +159,40 @@ describe('a server of HTTP+SSE', () => {
     expect(text(await (await open()).call('get_a'))).toContain('ran get_a');
   });
 
+  it('[GW-SSE-UPSTREAM] a stream that breaks fails at once what the server did not take yet', async () => {
+    const client = await open();
+    old.intercept = (request) => {
+      if (request.message.method !== 'notifications/progress') return false;
+      old.streams.get(request.session)?.destroy();
+      return true;
+    };
+    const began = performance.now();
+    const params = { progressToken: 1, progress: 1 };
+    const sent = { jsonrpc: '2.0', method: 'notifications/progress', params };
+    expect((await client.post(JSON.stringify(sent))).status).toBe(502);
+    expect(performance.now() - began).toBeLessThan(1_500);
+  });
+
+  it('[GW-SSE-UPSTREAM] a call whose stream broke may run on: its slot is held until its deadline', async () => {
+    const slot = { concurrent: 1 };
+    const { token: sam } = await harness.grant(
+      'old',
+      { version: '1', default: 'deny', tools: { get_a: { limits: [slot] } } },
+      'sam',
+    );
+    const client = await open(sam);
+    old.intercept = (request, response) => {
+      if (request.message.method !== 'tools/call') return false;
+      response.writeHead(202).end();
+      response.once('close', () => old.streams.get(request.session)?.destroy());
+      return true;
+    };
+    expect((await client.call('get_a')).message?.error?.message).toContain('event stream ended');
+    old.intercept = undefined;
+    const again = await open(sam);
+    expect((await again.call('get_a')).message?.result?.isError).toBe(true);
+  });
+
   it('[GW-SSE-UPSTREAM] a message that the server does not take fails its call alone', async () => {
     const client = await open();
     old.intercept = (request, response) => {
