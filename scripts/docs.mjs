@@ -298,7 +298,8 @@ ${table(
 )}
 
 HTTP statuses of the proxy URL: 400 refused body or headers, 401 no valid token for a grant on this server (always the same
-answer), 403 Host or Origin, 404 unknown session or address, 405 a method of HTTP that is not served, 413 too large, 415 not
+answer), 403 Host or Origin, 404 unknown session or address, 405 a method of HTTP that is not served, 413 too large, 429 too
+many streams, 415 not
 plain JSON, 502 the server cannot be used, 503 the log cannot be written, 504 the deadline of the call.
 
 ## What the API answers

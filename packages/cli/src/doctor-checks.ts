@@ -86,7 +86,7 @@ export async function checkPort(host: string, port: number): Promise<Check> {
 /** Whether the server is there at all: a connection, or the command's file. Nothing is sent and nothing started. */
 export async function checkUpstream(slug: string, transport: Transport, path: string): Promise<Check> {
   const name = `server ${slug}`;
-  if (transport.kind === 'http') {
+  if (transport.kind !== 'stdio') {
     const { hostname, port, protocol } = new URL(transport.url);
     const number = Number(port) || (protocol === 'https:' ? 443 : 80);
     const failure = await connectFailure(hostname.replace(/^\[|\]$/g, ''), number);

@@ -235,6 +235,7 @@ function assemble({
     audit,
     counters,
     sessions: new Sessions(keys, clock, settings.session_lifetime, randomUUID()),
+    sseAddresses: new Sessions(keys, clock, settings.session_lifetime, randomUUID(), 'sse'),
     serverRequests: new ServerRequestIds(keys, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),

@@ -17,10 +17,11 @@ import { isLoopback, type Settings, tlsFiles } from './config.ts';
 import { GatehouseError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { TrustedProxies } from './proxy/client-address.ts';
-import { Door, PROXY_PATH } from './proxy/door.ts';
+import { Door } from './proxy/door.ts';
 import type { Gate } from './proxy/gate.ts';
 import { HostCheck } from './proxy/hosts.ts';
 import { Refusals } from './proxy/refusals.ts';
+import { proxyRoute } from './proxy/routes.ts';
 import { statusPage } from './status-page.ts';
 import { VERSION } from './version.ts';
 
@@ -81,6 +82,7 @@ export class Listener {
       maxBody: settings.max_body,
       maxStreams: settings.max_streams,
       proxies,
+      basePath: settings.public_url === undefined ? '' : new URL(settings.public_url).pathname.replace(/\/+$/, ''),
     });
     this.#hosts = new HostCheck(settings);
     this.#strictHost = strictHost(settings);
@@ -165,6 +167,7 @@ export class Listener {
           }),
       ),
     );
+    await this.#door.settled();
     this.#refusals.close();
   }
 
@@ -233,9 +236,9 @@ export class Listener {
       send(response, 403, 'text/plain; charset=utf-8', `${problem}\n`);
       return;
     }
-    const slug = PROXY_PATH.exec(path)?.[1];
-    if (slug !== undefined) {
-      this.#door.serve(slug, request, response);
+    const route = proxyRoute(path);
+    if (route !== undefined) {
+      this.#door.serve(route, request, response);
       return;
     }
     // What browsers see; a call of an agent has no use for it.

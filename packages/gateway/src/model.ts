@@ -15,6 +15,13 @@ export interface HttpTransport {
   url: string;
 }
 
+/** HTTP+SSE of revision 2024-11-05, for servers that speak nothing newer. */
+export interface SseTransport {
+  kind: 'sse';
+  /** Absolute http(s) URL of the event stream, without user info. */
+  url: string;
+}
+
 export interface StdioTransport {
   kind: 'stdio';
   command: string;
@@ -24,7 +31,7 @@ export interface StdioTransport {
   environment: Readonly<Record<string, string>>;
 }
 
-export type Transport = HttpTransport | StdioTransport;
+export type Transport = HttpTransport | SseTransport | StdioTransport;
 
 /** Per-server settings (spec: config, group "servers"). */
 export interface ServerSettings {
@@ -35,7 +42,7 @@ export interface ServerSettings {
   toleratedArguments: readonly string[];
   /** What a tool is that appears after registration: quarantined until accepted, or accepted at once. */
   newTools: 'quarantine' | 'accept';
-  /** stdio children: at most `max` at once; one that is idle for `idleSeconds` is ended. */
+  /** stdio children, or sessions of HTTP+SSE: at most `max` at once; one that is idle for `idleSeconds` is ended. */
   children: { max: number; idleSeconds: number };
   /** Request headers added upstream; not for secrets. */
   headers: Readonly<Record<string, string>>;

@@ -3,7 +3,9 @@ import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import type { RecordingUpstream } from '@gatehouse/testkit';
 import { CLIENT_METHODS, MODERN_VERSION } from '@gatehouse/wire';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { PROXY_ROUTES, type ProxyPath } from '../src/proxy/routes.ts';
 import { ADMIN, Harness } from './harness.ts';
+import { SseClient, until } from './sse-peers.ts';
 
 type Fate =
   /** Judged, and allowed by this policy. */
@@ -73,6 +75,17 @@ const STRANGERS: Readonly<Record<string, Expectation>> = {
   hasOwnProperty: { fate: 'refused' as const },
   'notifications/unknown': { fate: 'refused' },
 };
+
+/**
+ * What becomes of each HTTP method of each address of the data plane: one that the route table gains fails below until it
+ * stands here, and what takes messages is sent all of METHODS.
+ */
+const TAKEN: Record<ProxyPath, Record<string, 'messages' | 'stream' | 'end of a session'>> = {
+  '': { GET: 'stream', POST: 'messages', DELETE: 'end of a session' },
+  '/sse': { GET: 'stream' },
+  '/message': { POST: 'messages' },
+};
+const PATHS = Object.keys(PROXY_ROUTES) as ProxyPath[];
 
 const NOBODY = ['none', 'bad', 'elsewhere', 'revoked', 'revoked token', 'expired'] as const;
 const VERBS = ['GET', 'DELETE', 'PUT', 'PATCH', 'OPTIONS', 'HEAD', 'TRACE', 'PROPFIND'] as const;
@@ -171,15 +184,19 @@ describe('P1: route × method × identity', () => {
   // All at once: failures of one source are answered slowly from the twentieth on (spec: gateway §3).
   it('[P1, T22, T63, T65, T69] callers whom nothing opens get one and the same 401, whatever they send', async () => {
     const sent: { what: string; answer: ReturnType<typeof send> }[] = [];
+    const stream = await SseClient.open(harness.proxyUrl('rec'), tokens.ordinary ?? '');
     for (const who of NOBODY) {
       const token = tokens[who] ?? '';
-      for (const [method, expectation] of all) {
-        const { body, headers } = message(method, expectation);
-        sent.push({ what: `${who} ${method}`, answer: send('/mcp/rec', 'POST', token, body, headers) });
-      }
-      for (const verb of VERBS) {
-        const headers = { origin: harness.base.slice(0, -1), 'access-control-request-method': 'POST' };
-        sent.push({ what: `${who} ${verb}`, answer: send('/mcp/rec', verb, token, undefined, headers) });
+      for (const path of PATHS) {
+        const address = path === '/message' ? `/mcp/rec${path}${new URL(stream.address).search}` : `/mcp/rec${path}`;
+        for (const [method, expectation] of all) {
+          const { body, headers } = message(method, expectation);
+          sent.push({ what: `${who} ${path} ${method}`, answer: send(address, 'POST', token, body, headers) });
+        }
+        for (const verb of VERBS) {
+          const headers = { origin: harness.base.slice(0, -1), 'access-control-request-method': 'POST' };
+          sent.push({ what: `${who} ${path} ${verb}`, answer: send(address, verb, token, undefined, headers) });
+        }
       }
       for (const path of ['/mcp/other', '/mcp/nope', '/mcp/rec?token=gh_x']) {
         if (who === 'elsewhere' && path === '/mcp/other') continue;
@@ -198,7 +215,8 @@ describe('P1: route × method × identity', () => {
     }
     expect(texts.size).toBe(1);
     expect(upstream.requests).toHaveLength(0);
-  }, 20_000);
+    stream.leave();
+  }, 30_000);
 
   it.each(all)('[P1, T21, T22] %s of a grant with and without a policy', async (method, expectation) => {
     const { body, headers } = message(method, expectation);
@@ -214,8 +232,53 @@ describe('P1: route × method × identity', () => {
     }
   });
 
-  it.each(['PUT', 'PATCH', 'OPTIONS', 'HEAD'])('[P1, P5] %s with a grant is 405', async (method) => {
-    expect((await send('/mcp/rec', method, tokens.ordinary ?? '', undefined)).status).toBe(405);
+  it('[P1, T118, T130] each method of each address of the route table has its line', () => {
+    const table = Object.entries(PROXY_ROUTES).map(([path, methods]) => [path, [...methods].sort()]);
+    expect(table).toEqual(Object.entries(TAKEN).map(([path, methods]) => [path, Object.keys(methods).sort()]));
+  });
+
+  describe('over HTTP+SSE', () => {
+    const streams: Record<string, SseClient> = {};
+    beforeAll(async () => {
+      for (const who of ['ordinary', 'no policy']) {
+        streams[who] = await SseClient.open(harness.proxyUrl('rec'), tokens[who] ?? '');
+      }
+    });
+    afterAll(async () => {
+      upstream.forget();
+      for (const stream of Object.values(streams)) stream.leave();
+      await until(() => upstream.requests.filter((request) => request.method === 'DELETE').length === 2, 'their end');
+    });
+
+    it.each(all)(
+      '[P1, T21, T22, T130, GW-SSE-OLD] %s of a grant with and without a policy',
+      async (method, expectation) => {
+        const { body, headers } = message(method, expectation);
+        const modern = headers['mcp-method'] !== undefined;
+        const notification = method.startsWith('notifications/');
+        for (const who of ['ordinary', 'no policy']) {
+          const stream = streams[who] as SseClient;
+          upstream.forget();
+          const before = stream.texts.length;
+          expect([who, (await stream.post(body, headers)).status]).toEqual([who, 202]);
+          if (!notification) await until(() => stream.texts.length > before, 'the answer');
+          const judged = expectation.fate === 'judged' && who === 'ordinary';
+          // Revision 2026-07-28 has no place on a stream of 2024-11-05.
+          const goesOn = !modern && (expectation.fate === 'passes' || judged);
+          const posts = upstream.requests.filter((request) => request.method === 'POST');
+          expect([who, posts.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
+        }
+      },
+    );
+  });
+
+  const UNTAKEN = PATHS.flatMap((path) =>
+    ['GET', 'POST', 'DELETE', 'PUT', 'PATCH', 'OPTIONS', 'HEAD']
+      .filter((method) => !(PROXY_ROUTES[path] as readonly string[]).includes(method))
+      .map((method) => [method, path] as const),
+  );
+  it.each(UNTAKEN)('[P1, P5] %s of /mcp/rec%s with a grant is 405', async (method, path) => {
+    expect((await send(`/mcp/rec${path}`, method, tokens.ordinary ?? '', undefined)).status).toBe(405);
     expect(upstream.requests).toHaveLength(0);
   });
 
@@ -236,8 +299,17 @@ describe('P1: route × method × identity', () => {
     ['/mcp/', 404],
     ['/mcp/rec/', 404],
     ['/mcp/rec/x', 404],
-    ['/mcp/rec/sse', 404],
+    ['/mcp/rec/sse', 405],
+    ['/mcp/rec/sse/', 404],
+    ['/mcp/rec/sse?s=x', 405],
+    ['/mcp/rec/message', 404],
     ['/mcp/rec/message?s=x', 404],
+    ['/mcp/rec/message/', 404],
+    ['/mcp/rec/messages?s=x', 404],
+    ['/mcp/rec/SSE', 404],
+    ['/mcp/rec/sse/message', 404],
+    ['/mcp/rec//message', 404],
+    ['/mcp//message', 404],
     ['/sse', 404],
     ['/messages', 404],
     ['/ws', 404],

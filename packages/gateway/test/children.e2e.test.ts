@@ -1,6 +1,7 @@
 // stdio upstreams: one child for each session, capped, ended when idle, and failing its calls at once when it dies.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Harness, type RawClient } from './harness.ts';
+import { SseClient, until } from './sse-peers.ts';
 
 const SERVER = `
 const tools = ['get_pid', 'get_crash'].map((name) => ({ name, inputSchema: { type: 'object', properties: {} } }));
@@ -77,6 +78,22 @@ describe('children of a stdio server', () => {
     expect(pids.filter(lives)).toEqual([]);
     expect((await one.call('get_pid')).status).toBe(404);
     expect(await pidOf(await open())).toBeGreaterThan(0);
+  });
+
+  it('[GW-CHILDREN, GW-SSE-OLD] one of an old client ends with its stream, and the stream with the child', async () => {
+    const { token: old } = await harness.grant('kept', { version: '1', default: 'allow' }, 'old');
+    const connect = async (): Promise<{ client: SseClient; pid: number }> => {
+      const client = await SseClient.open(harness.proxyUrl('kept'), old);
+      await client.initialize();
+      return { client, pid: Number((await client.call('get_pid')).result?.content?.[0]?.text) };
+    };
+    const left = await connect();
+    expect(lives(left.pid)).toBe(true);
+    left.client.leave();
+    await until(() => !lives(left.pid), 'the end of the child');
+    const crashed = await connect();
+    expect((await crashed.client.call('get_crash')).error?.message).toContain('ended before it answered');
+    await until(() => crashed.client.ended, 'the end of the stream');
   });
 
   it('[GW-CHILDREN] one that dies fails its call at once, and the next session has a new one after a back-off', async () => {

@@ -44,11 +44,6 @@ describe('addresses, methods and fields', () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
 
-  it('[not yet: GW-SSE-OLD] HTTP+SSE answers 404', async () => {
-    expect((await get('/mcp/rec/sse')).status).toBe(404);
-    expect((await get('/mcp/rec/message?s=x')).status).toBe(404);
-  });
-
   it.each(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/list', 'tasks/update'])(
     '[not yet: GW-TASKS] %s answers −32601',
     async (method) => {

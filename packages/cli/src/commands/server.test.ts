@@ -67,6 +67,15 @@ describe('server add', () => {
     expect(stderr).toContain('1 wait for you: gatehouse server accept files');
   });
 
+  it('[GW-SSE-UPSTREAM] registers a server of HTTP+SSE, and takes --sse for nothing else', async () => {
+    api = await fakeApi({ 'POST /servers': { status: 201, body: ADDED } });
+    expect((await api.run(['server', 'add', 'old', '--url', 'http://127.0.0.1:9/sse', '--sse'])).code).toBe(EXIT.ok);
+    expect(bodyOf(api.seen[0]!.text)).toMatchObject({ transport: { kind: 'sse', url: 'http://127.0.0.1:9/sse' } });
+    const command = await api.run(['server', 'add', 'old', '--sse', '--yes', '--', 'node']);
+    expect([command.code, command.stderr]).toEqual([EXIT.usage, expect.stringContaining('--sse') as string]);
+    expect(api.seen).toHaveLength(1);
+  });
+
   it('[CLI-ESCAPE] shows what a tool says of itself without doing it', async () => {
     api = await fakeApi({ 'POST /servers': { status: 201, body: ADDED } });
     const { stdout } = await api.run(['server', 'add', 'files', '--url', 'http://127.0.0.1:9/mcp']);

@@ -20,6 +20,7 @@ import { addAcceptCommand } from './server-accept.ts';
 
 interface AddOptions extends GlobalOptions {
   url?: string;
+  sse?: boolean;
   header?: string[];
   headerEnv?: string[];
   env?: string[];
@@ -49,14 +50,14 @@ function httpInput(context: Context, url: string, options: AddOptions): Record<s
     values[name] = secretFrom(context, variable, '--header-env');
   }
   return {
-    transport: { kind: 'http', url },
+    transport: { kind: options.sse === true ? 'sse' : 'http', url },
     credentials: Object.keys(values).length === 0 ? { kind: 'none' } : { kind: 'headers', values },
   };
 }
 
 function stdioInput(context: Context, words: readonly string[], options: AddOptions): Record<string, unknown> {
-  if (options.header !== undefined || options.headerEnv !== undefined) {
-    throw usageError('--header and --header-env belong to a server with --url, not to a command.');
+  if (options.header !== undefined || options.headerEnv !== undefined || options.sse === true) {
+    throw usageError('--header, --header-env and --sse belong to a server with --url, not to a command.');
   }
   const [command, ...args] = words;
   if (command === undefined) throw usageError('After -- comes the command that starts the server.');
@@ -135,7 +136,7 @@ function showAdded(context: Context, added: ServerAdded): void {
 }
 
 function targetOf({ transport }: Server): string {
-  return transport.kind === 'http' ? transport.url : shellWords([transport.command, ...transport.args]);
+  return transport.kind !== 'stdio' ? transport.url : shellWords([transport.command, ...transport.args]);
 }
 
 function showIntake(context: Context, intake: IntakeReport): void {
@@ -170,7 +171,7 @@ async function show(context: Context, client: Client, slug: string, tool: string
   out.fields([
     ['slug', server.slug],
     ['name', server.name],
-    [server.transport.kind === 'http' ? 'url' : 'command', targetOf(server)],
+    [server.transport.kind !== 'stdio' ? 'url' : 'command', targetOf(server)],
     ['folder', server.transport.kind === 'stdio' ? server.transport.cwd : undefined],
     [
       'credentials',
@@ -201,6 +202,7 @@ export function addServerCommands(program: Command, context: Context): void {
   })
     .usage('[options] <name> (--url <url> | -- <command> [args...])')
     .option('--url <url>', 'URL of a server that speaks streamable HTTP')
+    .option('--sse', 'the URL is the event stream of a server that speaks only the older HTTP+SSE')
     .option('--header <key=value>', 'request header for the server, kept sealed (repeatable)', collect)
     .option('--header-env <key=variable>', 'the same, its value out of an environment variable (repeatable)', collect)
     .option('--env <key=value>', 'environment of the command; for what is no secret (repeatable)', collect)

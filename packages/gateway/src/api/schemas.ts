@@ -29,6 +29,7 @@ export const toolClassSchema: z.ZodType<ToolClass> = z
 const transportSchema: z.ZodType<Transport> = z
   .discriminatedUnion('kind', [
     z.object({ kind: z.literal('http'), url: z.string() }),
+    z.object({ kind: z.literal('sse'), url: z.string() }),
     z.object({
       kind: z.literal('stdio'),
       command: z.string(),

@@ -14,6 +14,12 @@ const transportInput = z
   .discriminatedUnion('kind', [
     strict({ kind: z.literal('http'), url: z.string() }),
     strict({
+      kind: z.literal('sse'),
+      url: z
+        .string()
+        .openapi({ description: 'Of the event stream of a server that speaks only HTTP+SSE (2024-11-05).' }),
+    }),
+    strict({
       kind: z.literal('stdio'),
       command: z.string(),
       args: names.default([]),

@@ -62,7 +62,7 @@ const statusSchema = z
       z.object({
         slug: z.string(),
         name: z.string(),
-        transport: z.enum(['http', 'stdio']),
+        transport: z.enum(['http', 'sse', 'stdio']),
         url: z.string().openapi({ description: 'The proxy URL for clients.' }),
         state: z.string().openapi({ description: 'Of the upstream.' }),
         tools: z.object({ accepted: z.int(), waiting: z.int(), poisoned: z.int(), gone: z.int() }),

@@ -45,16 +45,17 @@ export function defaultSettings(kind: Transport['kind']): ServerSettings {
     vendorMethods: [],
     toleratedArguments: [],
     newTools: 'quarantine',
-    children: { max: 8, idleSeconds: 600 },
+    // A session of HTTP+SSE costs a connection, a child costs a process.
+    children: { max: kind === 'sse' ? 100 : 8, idleSeconds: 600 },
     headers: {},
     trusted: false,
   };
 }
 
 export function checkTransport(faults: Faults, transport: Transport): void {
-  if (transport.kind === 'http') checkUrl(faults, transport.url);
+  if (transport.kind === 'http' || transport.kind === 'sse') checkUrl(faults, transport.url);
   else if (transport.kind === 'stdio') checkCommand(faults, transport);
-  else faults.add('/transport/kind', 'A transport is "http" or "stdio".');
+  else faults.add('/transport/kind', 'A transport is "http", "sse" (the older HTTP+SSE) or "stdio".');
 }
 
 function checkUrl(faults: Faults, text: string): void {
@@ -136,7 +137,7 @@ export function checkCredentials(faults: Faults, credentials: CredentialsInput, 
     faults.add('/credentials/kind', 'Credentials are "none", "headers" or "environment".');
     return;
   }
-  const fitting = transport.kind === 'http' ? 'headers' : 'environment';
+  const fitting = transport.kind === 'stdio' ? 'environment' : 'headers';
   if (credentials.kind !== fitting) {
     faults.add(
       '/credentials/kind',

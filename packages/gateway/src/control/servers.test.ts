@@ -52,6 +52,7 @@ describe('servers', () => {
     ['another scheme', { kind: 'http', url: 'file:///etc/passwd' }, '/transport/url'],
     ['a URL with a password', { kind: 'http', url: 'https://u:p@example.com/' }, '/transport/url'],
     ['a fragment', { kind: 'http', url: 'https://example.com/#x' }, '/transport/url'],
+    ['a stream by another scheme', { kind: 'sse', url: 'file:///etc/passwd' }, '/transport/url'],
     ['an unknown kind', { kind: 'carrier-pigeon' }, '/transport/kind'],
     ['no command', { kind: 'stdio', command: ' ', args: [], environment: {} }, '/transport/command'],
     ['NUL in an argument', { kind: 'stdio', command: 'x', args: ['a\0'], environment: {} }, '/transport/args'],
@@ -136,6 +137,10 @@ describe('servers', () => {
     expect((await refusal(servers.update('flux', { transport: STDIO.transport }, undefined, ADMIN))).code).toBe(
       'invalid_input',
     );
+    const stream = (url: string) => ({ transport: { kind: 'sse', url } as const });
+    await servers.update('flux', stream('https://mcp.example.com/sse'), undefined, ADMIN);
+    const elsewhere = await refusal(servers.update('flux', stream('https://evil.example/sse'), undefined, ADMIN));
+    expect(elsewhere.items[0]?.pointer).toBe('/credentials');
     await servers.update('flux', { ...to('https://new.example/mcp'), credentials: { kind: 'none' } }, undefined, ADMIN);
     expect(directory.server('flux')?.credentialHeaders).toEqual({});
   });

@@ -153,7 +153,7 @@ function checkKept(
 ): void {
   const was = before.transport;
   const sameOrigin =
-    was.kind === 'http' && transport.kind === 'http'
+    was.kind !== 'stdio' && transport.kind !== 'stdio'
       ? URL.canParse(transport.url) && new URL(was.url).origin === new URL(transport.url).origin
       : was.kind === transport.kind;
   if (sameOrigin) return;

@@ -5,7 +5,7 @@ import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabi
 import { AuditUnavailableError } from '../audit/log.ts';
 import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
-import { sessionLane } from '../upstreams/upstream.ts';
+import { hasLanes, sessionLane } from '../upstreams/upstream.ts';
 import { CODE, decisionView, deniedCall, deniedOther, errorAnswer, TOO_MANY_STREAMS, unknownTool } from './answers.ts';
 import type { ClientExchange } from './exchange.ts';
 import {
@@ -264,7 +264,7 @@ function locate(
       code: CODE.unsupportedVersion,
     };
   }
-  const child = grant.entry.server.transport.kind === 'stdio';
+  const child = hasLanes(grant.entry);
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
   if (message.method === 'initialize') {
     // A child counts as its grant's (upstreams/stdio.ts); other lanes only have to be told apart.

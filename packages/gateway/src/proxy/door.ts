@@ -9,10 +9,9 @@ import type { Gate, Inbound } from './gate.ts';
 import { countHeader, protocolHeaders } from './headers.ts';
 import { HttpExchange } from './http-exchange.ts';
 import type { Refusals } from './refusals.ts';
+import { PROXY_ROUTES, type ProxyRoute } from './routes.ts';
 import { endSession, openStream } from './session-requests.ts';
-
-/** `/mcp/<server>`; anything after the slug is no address of this door. */
-export const PROXY_PATH = /^\/mcp\/([a-z0-9][a-z0-9-]{0,62})$/;
+import { SseSessions } from './sse-sessions.ts';
 
 export interface DoorOptions {
   maxBody: number;
@@ -20,6 +19,8 @@ export interface DoorOptions {
   maxStreams: number;
   /** Whose forwarding headers count; undefined: nobody's. */
   proxies: TrustedProxies | undefined;
+  /** Path of the public URL, without a slash at its end. */
+  basePath: string;
 }
 
 export class Door {
@@ -27,12 +28,14 @@ export class Door {
   readonly #refusals: Refusals;
   readonly #options: DoorOptions;
   readonly #streams: LiveStreams;
+  readonly #sse: SseSessions;
 
   constructor(gate: Gate, refusals: Refusals, options: DoorOptions) {
     this.#gate = gate;
     this.#refusals = refusals;
     this.#options = options;
     this.#streams = new LiveStreams(options.maxStreams);
+    this.#sse = new SseSessions(gate, options.basePath);
   }
 
   /** Ends all open streams; the listener drains the rest. */
@@ -40,8 +43,13 @@ export class Door {
     this.#streams.close();
   }
 
-  /** @param slug of the matched route: authorisation never looks at a URL again */
-  serve(slug: string, request: IncomingMessage, response: ServerResponse): void {
+  /** Resolves when the sessions are ended whose streams have ended. */
+  settled(): Promise<void> {
+    return this.#sse.settled();
+  }
+
+  /** @param route the matched one: authorisation never looks at a URL again */
+  serve({ slug, path }: ProxyRoute, request: IncomingMessage, response: ServerResponse): void {
     const peer = request.socket.remoteAddress ?? '';
     const located = this.#options.proxies?.locate(request);
     const source = located === undefined ? peer : located.source;
@@ -62,14 +70,38 @@ export class Door {
       return again.ok ? again.grant : undefined;
     };
     const inbound = { grant: who.grant, headers: protocolHeaders(request), source, reauthenticate };
+    const holds = (): boolean => directory.holds(who.tokenId, who.grant.id, clock(), network);
     const exchange = new HttpExchange(
       response,
-      () => this.#streams.add(response, () => directory.holds(who.tokenId, who.grant.id, clock(), network)),
+      () => this.#streams.add(response, holds),
       () => this.#streams.hold(response, who.grant.id),
     );
+    const methods: readonly string[] = PROXY_ROUTES[path];
+    if (!methods.includes(request.method ?? '')) {
+      response.writeHead(405, { allow: methods.join(', '), 'content-length': 0 });
+      response.end();
+      return;
+    }
+    if (path === '/sse') {
+      const stream = {
+        exchange,
+        unread: () => response.writableLength,
+        watch: (also: () => boolean, drain: () => void) => this.#streams.add(response, () => holds() && also(), drain),
+        end: () => response.end(),
+      };
+      void this.#sse
+        .open({ ...inbound, body: NO_BODY }, stream)
+        .catch((error: unknown) => this.#fault(exchange, error));
+      return;
+    }
+    if (path === '/message') {
+      const sealed = addressOf(request);
+      this.#post(request, response, inbound, exchange, current, (whole) => this.#sse.take(sealed, whole, exchange));
+      return;
+    }
     switch (request.method) {
       case 'POST':
-        this.#post(request, response, inbound, exchange, current);
+        this.#post(request, response, inbound, exchange, current, (whole) => handle(this.#gate, whole, exchange));
         return;
       case 'GET':
         void openStream(this.#gate, { ...inbound, body: NO_BODY }, exchange).catch((error: unknown) =>
@@ -81,9 +113,6 @@ export class Door {
           this.#fault(exchange, error),
         );
         return;
-      default:
-        response.writeHead(405, { allow: 'GET, POST, DELETE', 'content-length': 0 });
-        response.end();
     }
   }
 
@@ -93,6 +122,7 @@ export class Door {
     inbound: Omit<Inbound, 'body'>,
     exchange: HttpExchange,
     current: () => Authentication,
+    take: (whole: Inbound) => Promise<void>,
   ): void {
     const problem = contentProblem(request);
     if (problem !== undefined) {
@@ -124,9 +154,7 @@ export class Door {
         this.#unauthorized(response, inbound.source, now.reason);
         return;
       }
-      void handle(this.#gate, { ...inbound, grant: now.grant, body }, exchange).catch((error: unknown) =>
-        this.#fault(exchange, error),
-      );
+      void take({ ...inbound, grant: now.grant, body }).catch((error: unknown) => this.#fault(exchange, error));
     });
   }
 
@@ -163,7 +191,7 @@ export class Door {
 const RECHECK_MS = 900;
 
 class LiveStreams {
-  readonly #open = new Map<ServerResponse, () => boolean>();
+  readonly #open = new Map<ServerResponse, { holds: () => boolean; drain: () => void }>();
   readonly #max: number;
   /** Streams without an end, by grant. */
   readonly #held = new Map<string, number>();
@@ -188,19 +216,20 @@ class LiveStreams {
     return true;
   }
 
-  add(response: ServerResponse, holds: () => boolean): void {
-    this.#open.set(response, holds);
+  /** @param drain ends the stream once nothing more has to be said on it */
+  add(response: ServerResponse, holds: () => boolean, drain = (): unknown => response.end()): void {
+    this.#open.set(response, { holds, drain });
     response.once('close', () => this.#open.delete(response));
     this.#timer ??= setInterval(() => this.#recheck(), RECHECK_MS).unref();
   }
 
   close(): void {
     clearInterval(this.#timer);
-    for (const response of this.#open.keys()) response.end();
+    for (const { drain } of this.#open.values()) drain();
   }
 
   #recheck(): void {
-    for (const [response, holds] of this.#open) {
+    for (const [response, { holds }] of this.#open) {
       if (!holds()) response.destroy();
     }
   }
@@ -211,6 +240,14 @@ const NO_BODY = new Uint8Array(0);
 /** Two Authorization headers: which one counts would be a guess, so neither does. */
 function oneAuthorization(request: IncomingMessage): string | undefined {
   return countHeader(request, 'authorization') === 1 ? request.headers.authorization : undefined;
+}
+
+/** The `s` of the address, if it stands there once. */
+function addressOf(request: IncomingMessage): string | undefined {
+  const target = request.url ?? '';
+  const query = target.indexOf('?');
+  const given = query < 0 ? [] : new URLSearchParams(target.slice(query + 1)).getAll('s');
+  return given.length === 1 ? given[0] : undefined;
 }
 
 function contentProblem(request: IncomingMessage): string | undefined {

@@ -24,6 +24,8 @@ export interface Gate {
   readonly audit: AuditLog;
   readonly counters: Counters;
   readonly sessions: Sessions;
+  /** Addresses for the messages of clients of HTTP+SSE. */
+  readonly sseAddresses: Sessions;
   readonly serverRequests: ServerRequestIds;
   readonly seen: SeenDefinitions;
   readonly denials: RepeatedDenials;

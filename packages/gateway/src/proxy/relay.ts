@@ -2,7 +2,13 @@
 import { type Reply, readReply, readString, readValue } from '@gatehouse/wire';
 import type { ResultRecord } from '../audit/record.ts';
 import type { Receipt } from '../limits/counters.ts';
-import type { EventMeta, UpstreamExchange, UpstreamFailure, UpstreamSink } from '../upstreams/upstream.ts';
+import {
+  type EventMeta,
+  hasLanes,
+  type UpstreamExchange,
+  type UpstreamFailure,
+  type UpstreamSink,
+} from '../upstreams/upstream.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
 import { freeSlots, releaseReservation } from './gate.ts';
@@ -201,11 +207,27 @@ export class Relay implements UpstreamSink {
       // The upstream ended the session: the client opens a new one on this status.
       this.#finish('error', { status: 404 });
       client.answer(404, errorAnswer(id, -32001, 'The session has ended. Send initialize to open a new one.'));
+    } else if (this.#seemsOld()) {
+      this.#fail(
+        `The server answered ${this.#call.message.method} with HTTP ${this.#status}, so it does not speak streamable HTTP at this address. It may be a server of the older HTTP+SSE: its owner then sets its transport to {"kind": "sse"} with the URL of its event stream (gatehouse server add NAME --url URL --sse).`,
+        502,
+        'error',
+      );
     } else if (isRedirect(this.#status)) {
       this.#fail('The server answered with a redirect, which is not followed.', 502, 'error');
     } else {
       this.#fail('The server ended the exchange without an answer.', 502, 'error');
     }
+  }
+
+  /** What an endpoint of HTTP+SSE says to a POST (MCP 2025-03-26, transports: backwards compatibility). */
+  #seemsOld(): boolean {
+    const { message, inbound } = this.#call;
+    return (
+      [400, 404, 405].includes(this.#status) &&
+      (message.method === 'initialize' || message.method === 'server/discover') &&
+      !hasLanes(inbound.grant.entry)
+    );
   }
 
   #failure(failure: UpstreamFailure): void {
@@ -232,9 +254,9 @@ export class Relay implements UpstreamSink {
       this.#fail('The server did not accept the credentials that the gateway has for it.', 502, 'error');
       return;
     }
-    // A child has no session ids of its own; the gateway's id names it.
-    const child = this.#call.inbound.grant.entry.server.transport.kind === 'stdio';
-    if (child && message.method === 'initialize' && reply.result !== undefined) this.#openSession(undefined);
+    // A child or a stream has no session ids of its own; the gateway's id names it.
+    if (hasLanes(this.#call.inbound.grant.entry) && message.method === 'initialize' && reply.result !== undefined)
+      this.#openSession(undefined);
     const refused = refusedInput(this.#call.inbound.grant.entry.server.settings, reply);
     if (refused !== undefined) {
       this.#abortAndFail(`The server’s result asks the client for ${refused}, which its settings do not let through.`);

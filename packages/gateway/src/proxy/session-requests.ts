@@ -1,6 +1,7 @@
 // GET and DELETE of a session: the stream of messages that belong to no call, and the end of the session. Same
 // identity, same session check, same log and same way back as `call.ts`; neither can act on the upstream.
 import type { Message } from '@gatehouse/wire';
+import { hasLanes } from '../upstreams/upstream.ts';
 import { CODE, errorAnswer, TOO_MANY_STREAMS } from './answers.ts';
 import type { CallState } from './call.ts';
 import type { ClientExchange } from './exchange.ts';
@@ -22,7 +23,7 @@ const NO_MESSAGE: Message = {
 
 export async function openStream(gate: Gate, inbound: Inbound, client: ClientExchange): Promise<void> {
   const session = sessionOf(gate, inbound);
-  const child = inbound.grant.entry.server.transport.kind === 'stdio';
+  const child = hasLanes(inbound.grant.entry);
   // An upstream without sessions may still have a stream; a child's stream belongs to a session.
   if (session === undefined && (child || inbound.headers.session !== undefined)) {
     client.end(inbound.headers.session === undefined ? 405 : 404);
@@ -77,11 +78,12 @@ export async function endSession(gate: Gate, inbound: Inbound, client: ClientExc
 function sessionOf(gate: Gate, inbound: Inbound): Session | undefined {
   const { session: id } = inbound.headers;
   if (id === undefined) return undefined;
-  const session = gate.sessions.open(id, inbound.grant, inbound.grant.entry.server.transport.kind === 'stdio');
+  const session = gate.sessions.open(id, inbound.grant, hasLanes(inbound.grant.entry));
   return session !== undefined && gate.upstream(inbound.grant.entry).knows(session.lane) ? session : undefined;
 }
 
-function recorded(gate: Gate, inbound: Inbound, session: Session | undefined, method: string): Promise<boolean> {
+/** Whether the log has it that a stream was opened or a session ended. */
+export function recorded(gate: Gate, inbound: Inbound, session: Session | undefined, method: string): Promise<boolean> {
   return gate.audit
     .append(
       {

@@ -45,6 +45,19 @@ describe('sessions', () => {
     expect(sessions.open(id, grant(changes), false)).toBeUndefined();
   });
 
+  it('[GW-SESSION, GW-SSE-OLD] an address for messages is no session, and a session no address', () => {
+    const sessions = new Sessions(keys, () => 0, HOUR, 'p');
+    const addresses = new Sessions(keys, () => 0, HOUR, 'p', 'sse');
+    const [session, address] = [sessions.seal(FIELDS).id, addresses.seal(FIELDS).id];
+    expect(addresses.open(address, grant(), true)).toBeDefined();
+    for (const id of [session, session.replace('gs1_', 'gss_')]) {
+      expect(addresses.open(id, grant(), true)).toBeUndefined();
+    }
+    for (const id of [address, address.replace('gss_', 'gs1_')]) {
+      expect(sessions.open(id, grant(), false)).toBeUndefined();
+    }
+  });
+
   it('[GW-SESSION] ends at its time, and when it is ended', () => {
     let now = 0;
     const sessions = new Sessions(keys, () => now, HOUR, 'p');

@@ -9,7 +9,7 @@ export interface Session {
   readonly id: string;
   /** The upstream's own id; absent for stdio. */
   readonly upstream?: string;
-  /** The stdio child that this session lives in, and the process that owns the child. */
+  /** The child or stream that this session lives in, and the process that owns it. */
   readonly lane: string;
   readonly process: string;
   readonly grant: string;
@@ -25,10 +25,15 @@ export interface Session {
 
 export type SessionFields = Omit<Session, 'id' | 'expiresAt' | 'process'>;
 
-const PREFIX = 'gs1_';
+/** What an id is for; one is never taken for the other. */
+const PURPOSES = {
+  /** `Mcp-Session-Id`. */
+  session: { prefix: 'gs1_', aad: Buffer.from('gatehouse session v1') },
+  /** The `s` of the address that a client of HTTP+SSE posts to (spec: gateway §2). */
+  sse: { prefix: 'gss_', aad: Buffer.from('gatehouse sse address v1') },
+} as const;
 const NONCE = 12;
 const TAG = 16;
-const AAD = Buffer.from('gatehouse session v1');
 /**
  * Ended ids that are remembered. Their children are gone and their upstreams were told, so that one that is forgotten
  * opens nothing either; without a bound, a client that opens and ends sessions all day would fill the memory.
@@ -42,6 +47,7 @@ export class Sessions {
   readonly #clock: () => number;
   readonly #lifetime: number;
   readonly #process: string;
+  readonly #purpose: (typeof PURPOSES)[keyof typeof PURPOSES];
   readonly #opened = new Map<string, Session>();
   /** Ended ids, until they would have expired. */
   readonly #ended = new Map<string, number>();
@@ -50,16 +56,24 @@ export class Sessions {
    * @param lifetime milliseconds
    * @param processId names this process, for what lives in one process only
    */
-  constructor(keys: SealingKeys, clock: () => number, lifetime: number, processId: string) {
+  constructor(
+    keys: SealingKeys,
+    clock: () => number,
+    lifetime: number,
+    processId: string,
+    purpose: keyof typeof PURPOSES = 'session',
+  ) {
     this.#keys = keys;
     this.#clock = clock;
     this.#lifetime = lifetime;
     this.#process = processId;
+    this.#purpose = PURPOSES[purpose];
   }
 
   seal(fields: SessionFields): Session {
     const body = { ...fields, process: this.#process, expiresAt: this.#clock() + this.#lifetime };
-    const id = PREFIX + sealBytes(this.#keys.current, Buffer.from(JSON.stringify(body)), AAD);
+    const id =
+      this.#purpose.prefix + sealBytes(this.#keys.current, Buffer.from(JSON.stringify(body)), this.#purpose.aad);
     const session = { id, ...body };
     this.#remember(session);
     return session;
@@ -96,8 +110,9 @@ export class Sessions {
   }
 
   #unseal(id: string): Session | undefined {
-    if (!id.startsWith(PREFIX) || id.length > 4_096) return undefined;
-    const body = openWithAny(this.#keys, id.slice(PREFIX.length), AAD);
+    const { prefix, aad } = this.#purpose;
+    if (!id.startsWith(prefix) || id.length > 4_096) return undefined;
+    const body = openWithAny(this.#keys, id.slice(prefix.length), aad);
     if (body === undefined) return undefined;
     const session = { id, ...(parsePlainJson(body.toString('utf8')) as Omit<Session, 'id'>) };
     this.#remember(session);

@@ -2,6 +2,7 @@
 import {
   type Exchange,
   Http1Pool,
+  type Http1PoolOptions,
   type RequestHead,
   type RequestMethod,
   type ResponseHandler,
@@ -28,6 +29,22 @@ const END_SESSION_TIMEOUT_MS = 5_000;
 
 const SESSION = 'mcp-session-id';
 
+/** Deadlines of replies are the gateway's own (spec: config, call_deadline). */
+export const POOL_OPTIONS: Http1PoolOptions = {
+  keepAliveMs: KEEP_ALIVE_MS,
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  headers: ['content-type', SESSION],
+};
+
+/** What every request to a server carries: who asks, what its settings add, and its credentials. */
+export function requestHeaders(entry: ServerEntry, options: HttpUpstreamOptions): Readonly<Record<string, string>> {
+  return {
+    'user-agent': options.userAgent,
+    ...lowerCased(entry.server.settings.headers),
+    ...lowerCased(entry.credentialHeaders),
+  };
+}
+
 /** What the exchanges of a server last came to, for people. */
 interface Health {
   state: string;
@@ -48,17 +65,8 @@ export class HttpUpstream implements Upstream {
     const url = new URL(entry.server.transport.url);
     this.#options = options;
     this.#path = url.pathname + url.search;
-    this.#headers = {
-      'user-agent': options.userAgent,
-      ...lowerCased(entry.server.settings.headers),
-      ...lowerCased(entry.credentialHeaders),
-    };
-    // Deadlines of replies are the gateway's own (spec: config, call_deadline).
-    this.#pool = new Http1Pool(url.origin, {
-      keepAliveMs: KEEP_ALIVE_MS,
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
-      headers: ['content-type', SESSION],
-    });
+    this.#headers = requestHeaders(entry, options);
+    this.#pool = new Http1Pool(url.origin, POOL_OPTIONS);
   }
 
   knows(): boolean {
@@ -271,7 +279,7 @@ class ReplyHandler implements ResponseHandler, UpstreamExchange {
 }
 
 /** Names the fault without the address, which agents need not know. */
-function describeError(error: Error): string {
+export function describeError(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   switch (code) {
     case 'ECONNREFUSED':

@@ -1,6 +1,7 @@
 // The transports that are open: one per server and revision. A changed server gets a new one; the old one ends.
-import type { ServerEntry } from '../model.ts';
+import type { ServerEntry, Transport } from '../model.ts';
 import { HttpUpstream, type HttpUpstreamOptions } from './http.ts';
+import { SseUpstream } from './sse.ts';
 import { StdioUpstream, type StdioUpstreamOptions } from './stdio.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -17,11 +18,21 @@ export class Upstreams {
     const { id, revision, transport } = entry.server;
     const known = this.#open.get(id);
     if (known?.revision === revision) return known.upstream;
-    const upstream =
-      transport.kind === 'http' ? new HttpUpstream(entry, this.#options) : new StdioUpstream(entry, this.#options);
+    const upstream = this.#make(transport.kind, entry);
     this.#open.set(id, { revision, upstream });
     if (known !== undefined) void known.upstream.close();
     return upstream;
+  }
+
+  #make(kind: Transport['kind'], entry: ServerEntry): Upstream {
+    switch (kind) {
+      case 'http':
+        return new HttpUpstream(entry, this.#options);
+      case 'sse':
+        return new SseUpstream(entry, this.#options);
+      case 'stdio':
+        return new StdioUpstream(entry, this.#options);
+    }
   }
 
   state(serverId: string): string {

@@ -1,6 +1,5 @@
-// One child of a stdio server: one per session, or per grant where the protocol has no sessions. It is shared by whatever
-// calls are under way in its lane, so ids and progress tokens are mapped on the way.
-import { flattenNewlines, StdioChild, type StdioChildOptions } from '@gatehouse/net';
+// One child of a stdio server, or one stream of an HTTP+SSE server: one per session, or per grant where the protocol has
+// no sessions. It is shared by whatever calls are under way in its lane, so ids and progress tokens are mapped on the way.
 import {
   type Message,
   readReply,
@@ -11,6 +10,7 @@ import {
   type Span,
 } from '@gatehouse/wire';
 import type { ServerEntry } from '../model.ts';
+import type { Connector, Delivery, Peer, Posted } from './peer.ts';
 import type { OutgoingMessage, UpstreamExchange, UpstreamSink } from './upstream.ts';
 
 export interface StdioUpstreamOptions {
@@ -25,7 +25,6 @@ export interface StdioUpstreamOptions {
 /** Messages that belong to no call and have no stream to go to; older ones are dropped. */
 const MAX_BACKLOG = 256;
 const MAX_BACKLOG_BYTES = 1024 * 1024;
-const STOP = { termAfterMs: 1_000, killAfterMs: 3_000 };
 
 interface Pending {
   /** Raw id as the client wrote it. */
@@ -33,20 +32,23 @@ interface Pending {
   idKey: string;
   progressToken: Uint8Array | undefined;
   sink: UpstreamSink;
+  /** Its delivery, where that takes its time. */
+  posted?: Posted | undefined;
 }
 
 export const IDLE_EXCHANGE: UpstreamExchange = { resume() {}, abort() {} };
 
-/** One child and the calls under way on it. */
+/** One peer and the calls under way on it. */
 export class Lane {
   readonly #options: StdioUpstreamOptions;
+  readonly #connector: Connector;
   readonly #slug: string;
   readonly #idleMs: number;
   readonly #report: (ok: boolean, why?: string) => void;
   readonly #pending = new Map<number, Pending>();
-  /** What waits for the child to start, in order. */
+  /** What waits for the peer to start, in order. */
   #waiting: (() => void)[] | undefined = [];
-  #child: StdioChild | undefined;
+  #peer: Peer | undefined;
   #listener: UpstreamSink | undefined;
   #backlog: Uint8Array[] = [];
   #backlogBytes = 0;
@@ -55,53 +57,48 @@ export class Lane {
   #idle: NodeJS.Timeout | undefined;
   #ended: string | undefined;
 
-  constructor(entry: ServerEntry, options: StdioUpstreamOptions, report: (ok: boolean, why?: string) => void) {
+  constructor(
+    entry: ServerEntry,
+    options: StdioUpstreamOptions,
+    connector: Connector,
+    report: (ok: boolean, why?: string) => void,
+  ) {
     this.#options = options;
+    this.#connector = connector;
     this.#slug = entry.server.slug;
     this.#idleMs = entry.server.settings.children.idleSeconds * 1000;
     this.#report = report;
-    const transport = entry.server.transport;
-    if (transport.kind !== 'stdio') throw new TypeError('not a server with a stdio transport');
-    const settings: StdioChildOptions = {
-      command: transport.command,
-      args: transport.args,
-      env: { ...transport.environment, ...entry.credentialEnvironment },
-      maxLineBytes: options.maxResult,
-      onLine: (line) => {
-        try {
-          this.#onLine(line);
-        } catch (error) {
-          // A line of one child must not end the process of all.
-          options.log('line not passed on', { server: this.#slug, error: String(error) });
-        }
-      },
-      onOversize: () => options.log('oversized line', { server: this.#slug, limit: options.maxResult }),
-    };
-    if (transport.cwd !== undefined) settings.cwd = transport.cwd;
-    void this.#start(settings);
+    void this.#start();
     this.#touch();
   }
 
-  async #start(settings: StdioChildOptions): Promise<void> {
-    const started = await StdioChild.start(settings);
+  async #start(): Promise<void> {
+    const { words } = this.#connector;
+    const started = await this.#connector.start((line) => {
+      try {
+        this.#onLine(line);
+      } catch (error) {
+        // A line of one peer must not end the process of all.
+        this.#options.log('line not passed on', { server: this.#slug, error: String(error) });
+      }
+    });
     if (!started.ok) {
-      this.#options.log('child not started', { server: this.#slug, error: started.error.message });
-      this.#end('The server could not be started.', started.error.message);
+      this.#options.log(`${words.event} not started`, { server: this.#slug, error: started.reason });
+      this.#end(`The server ${words.notMade(started.reason)}.`, started.reason);
       return;
     }
-    const child = started.child;
-    this.#child = child;
+    const { peer } = started;
+    this.#peer = peer;
     if (this.#ended !== undefined) {
-      await child.stop(STOP);
+      await peer.stop();
       return;
     }
-    void child.exited.then((status) => {
-      const how = status.signal ?? `code ${status.code}`;
+    void peer.ended.then((how) => {
       // One that was told to end is no news.
       if (this.#ended === undefined) {
-        this.#options.log('child ended', { server: this.#slug, how, stderr: child.stderrLines().slice(-5) });
+        this.#options.log(`${words.event} ended`, { server: this.#slug, how, stderr: peer.stderrLines().slice(-5) });
       }
-      this.#end('The server’s process ended before it answered.', `its process ended (${how})`, true);
+      this.#end(words.ended, words.why(how), true);
     });
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
@@ -124,29 +121,37 @@ export class Lane {
       }
       bytes = mapped;
     }
-    const write = (): void => {
-      if (key !== undefined && !this.#pending.has(key)) return;
-      const result = this.#ended === undefined ? this.#child?.write(flattenNewlines(bytes)) : undefined;
-      if (result?.written === true) {
-        sink.onHandedOver();
-        // Only requests are answered.
+    let posted: Posted | undefined;
+    const delivery: Delivery = {
+      onHandedOver: () => sink.onHandedOver(),
+      // Only requests are answered.
+      onTaken: () => {
         if (key === undefined) sink.onEnd();
+      },
+      onFailed: (reason, handedOver) => {
+        if (key !== undefined && !this.#pending.delete(key)) return;
+        sink.onFailure({ handedOver, message: `The server could not be used: ${reason}.` });
+      },
+    };
+    const write = (): void => {
+      const pending = key === undefined ? undefined : this.#pending.get(key);
+      if (key !== undefined && pending === undefined) return;
+      if (this.#ended !== undefined || this.#peer === undefined) {
+        delivery.onFailed(this.#ended ?? this.#connector.words.gone, false);
         return;
       }
-      if (key !== undefined) this.#pending.delete(key);
-      sink.onFailure({
-        handedOver: false,
-        message: `The server could not be used: ${result?.reason ?? this.#ended ?? 'its process has ended'}.`,
-      });
+      posted = this.#peer.write(bytes, delivery);
+      if (pending !== undefined) pending.posted = posted;
     };
     if (this.#waiting !== undefined) this.#waiting.push(write);
     else queueMicrotask(write);
     return {
-      resume: () => this.#child?.resume(),
+      resume: () => this.#peer?.resume(),
       abort: () => {
         if (key !== undefined) this.#pending.delete(key);
-        // Whoever paused the child for this call is gone.
-        this.#child?.resume();
+        posted?.abort();
+        // Whoever paused the peer for this call is gone.
+        this.#peer?.resume();
         this.#touch();
       },
     };
@@ -166,10 +171,10 @@ export class Lane {
       for (const bytes of backlog) sink.onMessage(bytes, {});
     });
     return {
-      resume: () => this.#child?.resume(),
+      resume: () => this.#peer?.resume(),
       abort: () => {
         if (this.#listener === sink) this.#listener = undefined;
-        this.#child?.resume();
+        this.#peer?.resume();
         this.#touch();
       },
     };
@@ -191,12 +196,12 @@ export class Lane {
   }
 
   stderr(): string[] {
-    return this.#child?.stderrLines() ?? [];
+    return this.#peer?.stderrLines() ?? [];
   }
 
   async stop(): Promise<void> {
     this.#end('The session has ended.');
-    await this.#child?.stop(STOP);
+    await this.#peer?.stop();
   }
 
   #mapRequest(message: Message, key: number, sink: UpstreamSink): Uint8Array {
@@ -238,6 +243,7 @@ export class Lane {
       // An answer to nothing that was asked, or a second one: dropped (spec: gateway §4, bodies).
       if (pending === undefined) return;
       this.#pending.delete(key);
+      pending.posted?.settle();
       this.#report(true);
       this.#touch();
       pending.sink.onMessage(replaceId(reply, pending.id).bytes, undefined);
@@ -267,9 +273,10 @@ export class Lane {
   }
 
   #deliver(sink: UpstreamSink, bytes: Uint8Array): void {
-    if (!sink.onMessage(bytes, {})) this.#child?.pause();
+    if (!sink.onMessage(bytes, {})) this.#peer?.pause();
   }
 
+  /** @param why another one is not made at once, in words for people */
   #end(message: string, why?: string, exited = false): void {
     if (this.#ended !== undefined) return;
     this.#ended = message;
@@ -278,7 +285,7 @@ export class Lane {
     const handedOver = this.#waiting === undefined;
     this.#waiting = undefined;
     // One that was told to end may run until it is gone.
-    const gone = exited || this.#child?.exited;
+    const gone = this.#connector.endsWork ? exited || this.#peer?.ended : undefined;
     for (const pending of this.#pending.values()) {
       pending.sink.onFailure({ handedOver, message, ...(gone === undefined ? {} : { gone }) });
     }

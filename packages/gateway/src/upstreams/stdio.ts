@@ -1,7 +1,9 @@
 // stdio upstreams (spec: gateway §4): which child speaks for a message, and how many there may be.
 import { Backoff } from '@gatehouse/net';
 import type { ServerEntry } from '../model.ts';
+import type { Connector } from './peer.ts';
 import { IDLE_EXCHANGE, Lane, type StdioUpstreamOptions } from './stdio-lane.ts';
+import { childConnector } from './stdio-peer.ts';
 import {
   grantOfLane,
   type OutgoingMessage,
@@ -21,6 +23,7 @@ const WAITING_MS = 30_000;
 export class StdioUpstream implements Upstream {
   readonly #entry: ServerEntry;
   readonly #options: StdioUpstreamOptions;
+  readonly #connector: Connector;
   readonly #lanes = new Map<string, Lane>();
   readonly #backoff = new Backoff();
   #retryAt = 0;
@@ -29,10 +32,11 @@ export class StdioUpstream implements Upstream {
   #state = 'idle';
   #closed = false;
 
-  constructor(entry: ServerEntry, options: StdioUpstreamOptions) {
-    if (entry.server.transport.kind !== 'stdio') throw new TypeError('not a server with a stdio transport');
+  /** @param connector what lanes speak through; default: a child each */
+  constructor(entry: ServerEntry, options: StdioUpstreamOptions, connector = childConnector(entry, options)) {
     this.#entry = entry;
     this.#options = options;
+    this.#connector = connector;
   }
 
   /** Whether this process has a child for the lane: a session names its child, and no other child can go on for it. */
@@ -50,7 +54,7 @@ export class StdioUpstream implements Upstream {
       return IDLE_EXCHANGE;
     }
     if (this.#waiting.size > 0 && this.#givesWay(message.lane, lane)) {
-      const yielded = 'The session has ended, since another grant waits for one of the processes. Try again.';
+      const yielded = 'The session has ended, since another grant waits for its place. Try again.';
       queueMicrotask(() => sink.onFailure({ handedOver: false, message: yielded }));
       return IDLE_EXCHANGE;
     }
@@ -97,14 +101,15 @@ export class StdioUpstream implements Upstream {
     if (known !== undefined) return known;
     if (this.#closed) return 'The gateway is stopping.';
     const { settings, slug } = this.#entry.server;
+    const { words } = this.#connector;
     if (!this.#hasRoom(grantOfLane(id), settings.children.max)) {
-      return `The server ${slug} has ${settings.children.max} processes running or promised to others, which is its limit. Try again later.`;
+      return `The server ${slug} has ${settings.children.max} ${words.lanes} or promised to others, which is its limit. Try again later.`;
     }
     const now = this.#options.monotonic();
     if (now < this.#retryAt) {
-      return `The server ${slug} could not be started; it is tried again in ${Math.ceil((this.#retryAt - now) / 1000)} s.`;
+      return `The server ${slug} ${words.notMade(this.#state)}; it is tried again in ${Math.ceil((this.#retryAt - now) / 1000)} s.`;
     }
-    const lane = new Lane(this.#entry, this.#options, (ok, why) => {
+    const lane = new Lane(this.#entry, this.#options, this.#connector, (ok, why) => {
       if (ok) {
         this.#state = 'ok';
         this.#backoff.reset();

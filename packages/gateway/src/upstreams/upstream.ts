@@ -1,5 +1,6 @@
 // What the choke point asks of a transport to an upstream. A transport moves bytes; it judges, edits and remembers nothing.
 import type { Message } from '@gatehouse/wire';
+import type { ServerEntry } from '../model.ts';
 
 /** How a message arrived that the upstream sent: its place in an event stream, where it has one. */
 export interface EventMeta {
@@ -54,7 +55,7 @@ export interface UpstreamExchange {
   abort(): void;
 }
 
-/** How the lane of a session begins; it belongs to one child, which its `initialize` starts. */
+/** How the lane of a session begins; it belongs to one child or stream, which its `initialize` starts. */
 export const SESSION_LANE = 'session:';
 
 export function sessionLane(grantId: string, id: string): string {
@@ -66,6 +67,11 @@ export function grantOfLane(lane: string): string {
   return lane.split(':', 2)[1] ?? '';
 }
 
+/** Whether sessions of this server live in this process: in a child, or in the stream of HTTP+SSE. */
+export function hasLanes(entry: ServerEntry): boolean {
+  return entry.server.transport.kind !== 'http';
+}
+
 /** A message on its way to the upstream, as it was judged and edited. */
 export interface OutgoingMessage {
   message: Message;
@@ -73,7 +79,7 @@ export interface OutgoingMessage {
   headers: Readonly<Record<string, string>>;
   /** The upstream's own session id. */
   session: string | undefined;
-  /** Which child speaks for this message (stdio only): the session's, or the grant's. */
+  /** Which child or stream speaks for this message (stdio and HTTP+SSE): the session's, or the grant's. */
   lane: string;
 }
 
