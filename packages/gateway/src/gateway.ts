@@ -20,7 +20,7 @@ import { openDurableLimits, openSharedLimits } from './limits/open.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
-import { answerUpstream } from './proxy/call.ts';
+import { answerUpstream, cancelUpstream } from './proxy/call.ts';
 import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
@@ -224,6 +224,8 @@ function assemble({
     },
     answerUpstream: (entry, answer) =>
       void answerUpstream(gate, entry, answer).catch((error: unknown) => metrics.fault(error)),
+    cancelUpstream: (entry, cancelled) =>
+      void cancelUpstream(gate, entry, cancelled).catch((error: unknown) => metrics.fault(error)),
     toolsChanged: (slug) => refreshing.request(slug),
   };
 

@@ -1,8 +1,16 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
 import { type Decision, limitDenial } from '@gatehouse/policy';
-import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
+import {
+  CLIENT_METHODS,
+  type ClientMethod,
+  type Message,
+  MODERN_VERSION,
+  readMessage,
+  refuseCapabilities,
+} from '@gatehouse/wire';
 import { AuditUnavailableError } from '../audit/log.ts';
+import type { DecisionRecord } from '../audit/record.ts';
 import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { sessionLane } from '../upstreams/upstream.ts';
@@ -105,6 +113,11 @@ async function faulted(
   }
 }
 
+/** A method is unknown to the revisions that do not have it (spec: gateway §4, methods). */
+function inEra(rule: ClientMethod, modern: boolean): boolean {
+  return rule.action !== 'refuse' && (rule.eras === 'both' || rule.eras === (modern ? 'modern' : 'legacy'));
+}
+
 /** How often a call is judged anew when the configuration changes under it. */
 const MAX_JUDGEMENTS = 3;
 
@@ -115,7 +128,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const method = message.method ?? '';
   const rule = CLIENT_METHODS.get(method);
   const vendor = rule === undefined && grant.entry.vendorMethods.has(method);
-  if (!vendor && (rule === undefined || rule.action === 'refuse' || method.startsWith('tasks/'))) {
+  if (!vendor && (rule === undefined || !inEra(rule, call.modern) || method.startsWith('tasks/'))) {
     const shown = clipped(method);
     await recordRefusal(
       gate,
@@ -380,23 +393,42 @@ async function answerServerRequest(call: CallState): Promise<void> {
   }
 }
 
-/** A server that refuses to take an answer may not keep a connection for it. */
-const ANSWER_TIMEOUT_MS = 10_000;
+/** A server that refuses to take a message of the gateway may not keep a connection for it. */
+const OWN_TIMEOUT_MS = 10_000;
+
+/** A message that the gateway itself writes, with the record that it makes. */
+interface OwnMessage {
+  body: Uint8Array;
+  session: string | undefined;
+  lane: string;
+  version: string | undefined;
+  decision: DecisionRecord;
+}
+
+/** The gateway's own answer to a request of an upstream that its settings do not let through. */
+export function answerUpstream(gate: Gate, entry: ServerEntry, answer: Omit<OwnMessage, 'decision'>): Promise<void> {
+  return sendOwn(gate, entry, { ...answer, decision: { outcome: 'refuse', rule: '(server request)' } });
+}
 
 /**
- * The gateway's own answer to a request of an upstream that its settings do not let through. It passes the same log.
+ * Tells a child that nobody waits for a request any more. Over HTTP the end of the stream says it.
+ * @param id raw, as the child knows it
  */
-export async function answerUpstream(
-  gate: Gate,
-  entry: ServerEntry,
-  answer: { body: Uint8Array; session: string | undefined; lane: string; version: string | undefined },
-): Promise<void> {
-  const message = readMessage(answer.body);
+export function cancelUpstream(gate: Gate, entry: ServerEntry, { id, lane }: { id: string; lane: string }) {
+  const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`;
+  const body = new TextEncoder().encode(text);
+  const decision = { outcome: 'allow', rule: '(cancelled)' };
+  return sendOwn(gate, entry, { body, session: undefined, lane, version: undefined, decision });
+}
+
+/** The gateway's own messages pass the same reader, the same log and the same transport (P1). */
+async function sendOwn(gate: Gate, entry: ServerEntry, own: OwnMessage): Promise<void> {
+  const message = readMessage(own.body);
   if (!message.ok) return;
-  const inbound: Inbound = { grant: gatehouseGrant(entry), body: answer.body, headers: { params: {} }, source: '' };
+  const inbound: Inbound = { grant: gatehouseGrant(entry), body: own.body, headers: { params: {} }, source: '' };
   const requestId = gate.newRequestId();
   await gate.audit.append(
-    { ...baseRecord(inbound, requestId), kind: 'decision', decision: { outcome: 'refuse', rule: '(server request)' } },
+    { ...baseRecord(inbound, requestId), kind: 'decision', ...methodOf(message), decision: own.decision },
     'process',
   );
   let timer: NodeJS.Timeout | undefined;
@@ -408,11 +440,12 @@ export async function answerUpstream(
   const exchange = transportOf(gate, entry).send(
     {
       message,
-      headers: answer.version === undefined ? {} : { 'mcp-protocol-version': answer.version },
-      session: answer.session,
-      lane: answer.lane,
+      headers: own.version === undefined ? {} : { 'mcp-protocol-version': own.version },
+      session: own.session,
+      lane: own.lane,
+      own: true,
     },
     { onHandedOver() {}, onHead() {}, onMessage: () => true, onEvent: () => true, onEnd: end, onFailure: end },
   );
-  if (!over) timer = setTimeout(() => exchange.abort(), ANSWER_TIMEOUT_MS).unref();
+  if (!over) timer = setTimeout(() => exchange.abort(), OWN_TIMEOUT_MS).unref();
 }

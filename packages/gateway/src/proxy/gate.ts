@@ -41,6 +41,8 @@ export interface Gate {
     entry: ServerEntry,
     answer: { body: Uint8Array; session: string | undefined; lane: string; version: string | undefined },
   ): void;
+  /** Tells a child that nobody waits for a request any more. @param cancelled the id raw, as the child knows it */
+  cancelUpstream(entry: ServerEntry, cancelled: { id: string; lane: string }): void;
   /** The server says that its tools changed: they are read again, behind the call. */
   toolsChanged(slug: string): void;
 }

@@ -14,6 +14,7 @@ import {
   type JsonValue,
   type Message,
   objectMembers,
+  type Reply,
   readArguments,
   readString,
   readValue,
@@ -127,6 +128,14 @@ function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeCo
     if (decision.outcome === 'deny') return { decision, read: true };
   }
   return { decision: ALLOWED, read: true };
+}
+
+/** Whether the client may read what `notifications/resources/updated` names, and so may hear of it (spec: policy §8). */
+export function mayWatch(grant: GrantEntry, notification: Reply, session: Session | undefined, now: number): boolean {
+  const span = notification.params?.get('uri');
+  if (span === undefined || notification.bytes[span.start] !== 0x22) return false;
+  const uri = readString(notification.bytes, span);
+  return judgeResource(grant.policy, uri, { caller: callerOf(grant, session), now }).outcome === 'allow';
 }
 
 interface Subject {

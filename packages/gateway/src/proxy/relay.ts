@@ -7,6 +7,7 @@ import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
 import { freeSlots, releaseReservation } from './gate.ts';
 import { admit, refusedInput } from './inbound.ts';
+import { mayWatch } from './judgement.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
 import type { Session } from './sessions.ts';
@@ -58,7 +59,7 @@ export class Relay implements UpstreamSink {
     if (this.#options.deadline !== undefined) {
       this.#timer = setTimeout(() => {
         if (this.#done) return;
-        exchange.abort();
+        this.#giveUp(exchange);
         this.#over = true;
         this.#fail('The server did not answer before the deadline of the call.', 504, this.#unanswered());
       }, this.#options.deadline - gate.clock());
@@ -67,13 +68,21 @@ export class Relay implements UpstreamSink {
       if (this.#done) return;
       // Revision 2026-07-28: leaving cancels. Before it, a client may come back for the answer, so the call goes on.
       if (modern || this.#options.listening === true) {
-        exchange.abort();
+        this.#giveUp(exchange);
         this.#finish(this.#unanswered(), {}, 'The client left before the answer.');
       } else {
         // Whoever would have read on is gone, and with it the `drain` that an upstream held back waits for.
         exchange.resume();
       }
     });
+  }
+
+  /** Nobody waits for the answer any more: a child that other calls share has to be told. */
+  #giveUp(exchange: UpstreamExchange): void {
+    exchange.abort();
+    const { gate, inbound, lane, message } = this.#call;
+    if (exchange.sharedId === undefined || !this.#handedOver || message.method === 'initialize') return;
+    gate.cancelUpstream(inbound.grant.entry, { id: exchange.sharedId, lane });
   }
 
   /** An exception on the way: the exchange is over, the call is answered, and nothing goes on (P5). */
@@ -260,6 +269,11 @@ export class Relay implements UpstreamSink {
     if (admission.action === 'refuse') {
       this.#refuse(reply);
       return true;
+    }
+    if (reply.method === 'notifications/resources/updated') {
+      // The stream may be older than the policy that holds now.
+      const grant = gate.directory.grant(inbound.grant.id);
+      if (grant === undefined || !mayWatch(grant, reply, this.#session, gate.clock())) return true;
     }
     if (admission.toolsChanged) gate.toolsChanged(slug);
     return this.#readyFor(client.send(admission.bytes, meta));
