@@ -24,6 +24,7 @@ import { answerUpstream, cancelUpstream } from './proxy/call.ts';
 import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
+import { RequestStates } from './proxy/request-state.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
 import { Sessions } from './proxy/sessions.ts';
 import type { IntakeReport, ObservedTool, Services } from './services.ts';
@@ -209,6 +210,7 @@ function assemble({
     counters,
     sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
     serverRequests: new ServerRequestIds(keys.sessions, clock),
+    requestStates: new RequestStates(keys.sessions, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,

@@ -4,11 +4,13 @@ import { bytesOf, jsonText, runs } from '../test/arbitraries.ts';
 import {
   EditError,
   editListItems,
+  keepInputResponses,
   refuseCapabilities,
   replaceCacheScope,
   replaceCancelledId,
   replaceId,
   replaceProgressToken,
+  replaceRequestState,
   replaceResultType,
   replaceSubscriptionId,
   setEraMembers,
@@ -115,6 +117,46 @@ describe('edits', () => {
     expect(text(replaceCacheScope(reply(source), null))).toBe('{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}');
     expect(text(replaceResultType(reply(source), 'complete'))).toBe(source.replace('[]', '[],"resultType":"complete"'));
     expect(() => replaceResultType(reply('{"jsonrpc":"2.0","id":1,"result":5}'), 'complete')).toThrow(EditError);
+  });
+
+  it('[P2] replaceRequestState changes a retry’s state and a result’s, and no other byte', () => {
+    const retry =
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","requestState" : "s\\u0031" ,"arguments":{"requestState":"a"}}}';
+    expect(text(replaceRequestState(message(retry), '{"n":1.0}'))).toBe(retry.replace('"s\\u0031"', '{"n":1.0}'));
+    expect(text(replaceRequestState(message(retry), null))).toBe(retry.replace('"requestState" : "s\\u0031" ,', ''));
+    expect(() => replaceRequestState(message(CALL), '"s"')).toThrow('no request state');
+    const asks = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required", "inputRequests":{}}}';
+    expect(text(replaceRequestState(reply(asks), '"s"'))).toBe(asks.replace('{}}}', '{},"requestState":"s"}}'));
+    expect(() => replaceRequestState(reply('{"jsonrpc":"2.0","id":1,"error":{}}'), '"s"')).toThrow(EditError);
+  });
+
+  it('[P2] keepInputResponses cuts the other answers, everything else stays', () => {
+    const entry = fc.tuple(fc.boolean(), jsonText);
+    fc.assert(
+      fc.property(
+        fc.array(entry, { maxLength: 6 }),
+        jsonText,
+        fc.constantFrom('', ' ', '\n '),
+        (entries, state, gap) => {
+          const around = (members: string[]): string =>
+            `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"a":1.0},"name":"x","inputResponses":{${gap}${members.join(`,${gap}`)}${gap}},"requestState":${state}}}`;
+          const source = around(entries.map(([, value], index) => `"k${index}":${value}`));
+          const read = readMessage(bytesOf(source));
+          // What is read in two ways is no message of a client.
+          fc.pre(read.ok);
+          const names = new Set(entries.flatMap(([kept], index) => (kept ? [`k${index}`] : [])));
+          const left = entries.flatMap(([kept, value], index) => (kept ? [`"k${index}":${value}`] : []));
+          const edited = text(keepInputResponses(read as Message, names));
+          if (left.length > 0) expect(edited).toBe(around(left));
+          else
+            expect(edited.replaceAll(gap === '' ? '\u0000' : gap, '')).toBe(
+              around([]).replaceAll(gap === '' ? '\u0000' : gap, ''),
+            );
+        },
+      ),
+      runs(300),
+    );
+    expect(() => keepInputResponses(message(CALL), new Set())).toThrow('no object of input responses');
   });
 
   it('[P2] refuseCapabilities cuts what is named, in both eras', () => {

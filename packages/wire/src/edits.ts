@@ -80,6 +80,28 @@ export function setEraMembers<M extends Message | Reply>(
   return changed(message, rootSpan(message.bytes), new Map([['params', objectOf([...object])]]));
 }
 
+/**
+ * Replaces `requestState` of a client's retry, or removes it (null); sets it in a server's result, or removes it there.
+ */
+export function replaceRequestState<M extends Message | Reply>(message: M, state: RawValue | null): M {
+  const raw = state === null ? null : checkedValue(state);
+  if (message.side === 'server') return changeResultMember(message, 'requestState', raw) as M;
+  const { params, paramsSpan } = message;
+  if (paramsSpan === undefined || params?.has('requestState') !== true)
+    throw new EditError('the message has no request state');
+  return changed(message, paramsSpan, new Map([['requestState', raw]]));
+}
+
+/** Removes the answers of a client's retry under keys that are not among `names`. */
+export function keepInputResponses(message: Message, names: ReadonlySet<string>): Message {
+  const place = message.params?.get('inputResponses');
+  if (place === undefined || message.bytes[place.start] !== 0x7b)
+    throw new EditError('the message has no object of input responses');
+  const members = membersOf(message.bytes, place);
+  const splices = cutElements(members, (index) => !names.has(members[index]?.key ?? ''));
+  return splices.length === 0 ? message : applied(message, splices);
+}
+
 /** Sets `result.resultType`, or removes it (null). */
 export function replaceResultType(message: Reply, resultType: string | null): Reply {
   return changeResult(message, 'resultType', resultType);
@@ -122,9 +144,12 @@ export function editListItems(message: Reply, list: ListKind, edits: readonly Li
 }
 
 function changeResult(message: Reply, key: string, value: string | null): Reply {
+  return changeResultMember(message, key, value === null ? null : encodeText(JSON.stringify(value)));
+}
+
+function changeResultMember(message: Reply, key: string, raw: Uint8Array | null): Reply {
   if (message.result === undefined || message.resultMembers === undefined)
     throw new EditError('the message has no result object');
-  const raw = value === null ? null : encodeText(JSON.stringify(value));
   return changed(message, message.result, new Map([[key, raw]]));
 }
 

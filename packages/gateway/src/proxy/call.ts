@@ -47,6 +47,7 @@ import {
   recordRefusal,
 } from './records.ts';
 import { Relay } from './relay.ts';
+import type { Opened } from './request-state.ts';
 import type { Session } from './sessions.ts';
 
 /** One message on its way, as far as the steps have come. */
@@ -161,6 +162,14 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
     return;
   }
 
+  // Open what only the gateway can read, once nothing could be learnt from it of what is hidden.
+  const opened = gate.requestStates.open(grant, message);
+  if (opened !== undefined && 'refused' in opened) {
+    await recordRefusal(gate, inbound, call.requestId, '(request state)', opened.refused, methodOf(message));
+    client.answer(200, errorAnswer(call.id, CODE.invalidParams, opened.refused));
+    return;
+  }
+
   if (method === 'subscriptions/listen' && !client.holdStream()) {
     await recordRefusal(gate, inbound, call.requestId, '(streams)', TOO_MANY_STREAMS, methodOf(message));
     client.answer(429, errorAnswer(call.id, CODE.unavailable, TOO_MANY_STREAMS));
@@ -198,6 +207,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const acts = vendor || rule?.canAct === true || receipt !== undefined;
   try {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
+    if (opened !== undefined) record.detail = { ...record.detail, retry: retryDetail(opened) };
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
   } catch (error) {
     releaseReservation(gate, receipt);
@@ -211,13 +221,14 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 
   // Forward: the very bytes that were judged.
+  const outgoing = opened?.message ?? message;
   const relay = new Relay(call, { acts, receipt, deadline: method === 'subscriptions/listen' ? undefined : deadline });
   try {
     gate.metrics.decision(grant.entry.server.slug, 'allow');
     relay.start(
       transportOf(gate, grant.entry).send(
         {
-          message: method === 'initialize' || call.modern ? declared(call) : message,
+          message: method === 'initialize' || call.modern ? declared(call, outgoing) : outgoing,
           headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined),
           session: call.session?.upstream,
           lane: call.lane,
@@ -318,10 +329,15 @@ function mismatchOf(call: CallState, judgement: Judgement): string | undefined {
 }
 
 /** What this gateway will refuse is not declared to the upstream. */
-function declared(call: CallState): Message {
+function declared(call: CallState, message: Message): Message {
   const { settings } = call.inbound.grant.entry.server;
   const refused = (['elicitation', 'sampling', 'roots'] as const).filter((kind) => !allows(settings, kind));
-  return isGatehouse(call.inbound.grant) ? call.message : refuseCapabilities(call.message, refused);
+  return isGatehouse(call.inbound.grant) ? message : refuseCapabilities(message, refused);
+}
+
+/** How many answers of a retry went on, and how many answered nothing that was asked. */
+function retryDetail({ answers, dropped }: Exclude<Opened, { refused: string }>): Record<string, number> {
+  return { answers, dropped };
 }
 
 async function deny(

@@ -16,6 +16,7 @@ import type { Upstream } from '../upstreams/upstream.ts';
 import type { RepeatedDenials } from './denials.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 import type { ServerRequestIds } from './inbound.ts';
+import type { RequestStates } from './request-state.ts';
 import type { SeenDefinitions } from './seen.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -25,6 +26,7 @@ export interface Gate {
   readonly counters: Counters;
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequestIds;
+  readonly requestStates: RequestStates;
   readonly seen: SeenDefinitions;
   readonly denials: RepeatedDenials;
   readonly metrics: Metrics;

@@ -165,7 +165,10 @@ export class Relay implements UpstreamSink {
     const answers = reply.kind === 'response' && id !== undefined && reply.idKey === message.idKey;
     // A request that was refused as a whole is answered without its id, with the status saying so.
     const refused = reply.kind === 'response' && reply.idSpan === undefined && this.#status >= 400;
-    if (answers || (refused && meta === undefined)) return this.#listed(reply, (out) => this.#answer(reply, out, meta));
+    if (answers || (refused && meta === undefined)) {
+      const sealed = this.#call.gate.requestStates.seal(this.#call.inbound.grant, message, reply);
+      return this.#listed(sealed, (out) => this.#answer(sealed, out, meta));
+    }
     if (carriesList(reply)) return this.#listed(reply, () => undefined);
     return this.#admit(reply, meta ?? {});
   }
