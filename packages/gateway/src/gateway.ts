@@ -27,6 +27,7 @@ import { ServerRequestIds } from './proxy/inbound.ts';
 import { RequestStates } from './proxy/request-state.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
 import { Sessions } from './proxy/sessions.ts';
+import { Tasks } from './proxy/tasks.ts';
 import type { IntakeReport, ObservedTool, Services } from './services.ts';
 import { Upstreams } from './upstreams/registry.ts';
 import { VERSION } from './version.ts';
@@ -210,6 +211,7 @@ function assemble({
     counters,
     sessions: new Sessions(keys.sessions, clock, settings.session_lifetime, randomUUID()),
     serverRequests: new ServerRequestIds(keys.sessions, clock),
+    tasks: new Tasks(keys.sessions),
     requestStates: new RequestStates(keys.sessions, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),

@@ -10,7 +10,9 @@ type Fate =
   | 'judged'
   /** Goes on for every grant, with or without a policy. */
   | 'passes'
-  | 'refused';
+  | 'refused'
+  /** It names a task that is nobody's here. */
+  | 'unknown task';
 
 interface Expectation {
   fate: Fate;
@@ -43,11 +45,11 @@ const METHODS: Record<string, Expectation> = {
     params: { ref: { type: 'ref/prompt', name: 'hello' }, argument: { name: 'a', value: 'b' } },
   },
   'subscriptions/listen': { fate: 'judged', params: { notifications: { resourceSubscriptions: [URI.uri] } } },
-  'tasks/get': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/cancel': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/update': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/result': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/list': { fate: 'refused' },
+  'tasks/get': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/cancel': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/update': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/result': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/list': { fate: 'judged' },
   'notifications/initialized': { fate: 'passes' },
   'notifications/cancelled': { fate: 'passes', params: { requestId: 1 } },
   'notifications/progress': { fate: 'passes', params: { progressToken: 1, progress: 1 } },

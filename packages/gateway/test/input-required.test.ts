@@ -154,6 +154,7 @@ describe('a state that belongs elsewhere', () => {
       await refused(send(ana, 'tools/call', { name: 'other', arguments: { x: 1 }, requestState: sealed })),
       await refused(call({ arguments: { x: 2 }, requestState: sealed })),
       await refused(call({ arguments: { x: 1, y: 1 }, requestState: sealed })),
+      await refused(call({ task: {}, requestState: sealed })),
       await refused(call({ requestState: changed })),
       await refused(call({ requestState: `${sealed}=` })),
       await refused(call({ requestState: STATE })),

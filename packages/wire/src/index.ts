@@ -10,11 +10,17 @@ export {
   replaceCacheScope,
   replaceCancelledId,
   replaceId,
+  replaceListedTasks,
   replaceProgressToken,
   replaceRequestState,
   replaceResultType,
   replaceSubscriptionId,
+  replaceTaskId,
+  replaceWatchedTasks,
   setEraMembers,
+  type TaskIdPlace,
+  taskIdAt,
+  watchedTasks,
 } from './edits.ts';
 export { checkValue, type Message, type ReadOptions, type Reply, readMessage, readReply } from './envelope.ts';
 export { foldKey } from './fold.ts';

@@ -49,6 +49,7 @@ import {
 import { Relay } from './relay.ts';
 import type { Opened } from './request-state.ts';
 import type { Session } from './sessions.ts';
+import { openAnswered, openTasks, UNKNOWN_TASK } from './task-messages.ts';
 
 /** One message on its way, as far as the steps have come. */
 export interface CallState {
@@ -129,7 +130,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const method = message.method ?? '';
   const rule = CLIENT_METHODS.get(method);
   const vendor = rule === undefined && grant.entry.vendorMethods.has(method);
-  if (!vendor && (rule === undefined || !inEra(rule, call.modern) || method.startsWith('tasks/'))) {
+  if (!vendor && (rule === undefined || !inEra(rule, call.modern))) {
     const shown = clipped(method);
     await recordRefusal(
       gate,
@@ -145,9 +146,13 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
     return;
   }
 
-  // Judge.
+  // Judge. What is asked of a task is judged by the tool that made it.
   const now = gate.clock();
-  const judgement = judgeMessage(grant, message, rule, call.session, now, (error) => gate.metrics.fault(error));
+  const tasks = openTasks(gate, call);
+  const task = tasks !== undefined && 'message' in tasks ? tasks.task : undefined;
+  const judgement = judgeMessage(grant, message, { rule, task, session: call.session, now }, (error) =>
+    gate.metrics.fault(error),
+  );
   const concealed = judgement.decision.outcome === 'deny' && judgement.decision.concealed;
   if (!concealed) {
     const mismatch = mismatchOf(call, judgement);
@@ -163,7 +168,13 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 
   // Open what only the gateway can read, once nothing could be learnt from it of what is hidden.
-  const opened = gate.requestStates.open(grant, message);
+  if (tasks !== undefined && 'refused' in tasks) {
+    await recordRefusal(gate, inbound, call.requestId, '(unknown task)', tasks.refused, methodOf(message));
+    if (call.id === undefined) client.accepted();
+    else client.answer(200, errorAnswer(call.id, CODE.invalidParams, tasks.refused));
+    return;
+  }
+  const opened = gate.requestStates.open(grant, tasks?.message ?? message);
   if (opened !== undefined && 'refused' in opened) {
     await recordRefusal(gate, inbound, call.requestId, '(request state)', opened.refused, methodOf(message));
     client.answer(200, errorAnswer(call.id, CODE.invalidParams, opened.refused));
@@ -221,15 +232,20 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 
   // Forward: the very bytes that were judged.
-  const outgoing = opened?.message ?? message;
-  const relay = new Relay(call, { acts, receipt, deadline: method === 'subscriptions/listen' ? undefined : deadline });
+  const outgoing = opened?.message ?? tasks?.message ?? message;
+  const relay = new Relay(call, {
+    acts,
+    receipt,
+    task,
+    deadline: method === 'subscriptions/listen' ? undefined : deadline,
+  });
   try {
     gate.metrics.decision(grant.entry.server.slug, 'allow');
     relay.start(
       transportOf(gate, grant.entry).send(
         {
           message: method === 'initialize' || call.modern ? declared(call, outgoing) : outgoing,
-          headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined),
+          headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined, task?.id),
           session: call.session?.upstream,
           lane: call.lane,
         },
@@ -331,7 +347,9 @@ function mismatchOf(call: CallState, judgement: Judgement): string | undefined {
 /** What this gateway will refuse is not declared to the upstream. */
 function declared(call: CallState, message: Message): Message {
   const { settings } = call.inbound.grant.entry.server;
-  const refused = (['elicitation', 'sampling', 'roots'] as const).filter((kind) => !allows(settings, kind));
+  const kinds = (['elicitation', 'sampling', 'roots'] as const).filter((kind) => !allows(settings, kind));
+  // Tasks that a client runs are no kind that passes; the name stands in `initialize` alone (2025-11-25).
+  const refused = message.method === 'initialize' ? [...kinds, 'tasks'] : kinds;
   return isGatehouse(call.inbound.grant) ? message : refuseCapabilities(message, refused);
 }
 
@@ -361,7 +379,11 @@ function denialAnswer(
 ): Uint8Array {
   const { grant } = call.inbound;
   const name = call.message.name ?? '';
-  if (decision.concealed) return unknownTool(id, name);
+  if (decision.concealed) {
+    return call.message.method === 'tools/call'
+      ? unknownTool(id, name)
+      : errorAnswer(id, CODE.invalidParams, UNKNOWN_TASK);
+  }
   const view = decisionView(decision, requestId, grant.policyName, grant.policyVersion);
   return call.message.method === 'tools/call'
     ? deniedCall(id, decision.reason, view, call.modern)
@@ -377,7 +399,8 @@ function unavailable(call: CallState, message: string): void {
 /** A client's answer to a request of the server: it goes where the question came from, or nowhere. */
 async function answerServerRequest(call: CallState): Promise<void> {
   const { gate, inbound, client, message } = call;
-  const opened = openAnswer(gate.serverRequests, call.session, message);
+  const answer = openAnswer(gate.serverRequests, call.session, message);
+  const opened = answer === undefined ? undefined : openAnswered(gate, call, answer);
   if (opened === undefined) {
     await recordRefusal(gate, inbound, call.requestId, '(unasked answer)', 'An answer to nothing that was asked.', {});
     client.accepted();

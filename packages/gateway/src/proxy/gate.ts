@@ -19,6 +19,7 @@ import type { ServerRequestIds } from './inbound.ts';
 import type { RequestStates } from './request-state.ts';
 import type { SeenDefinitions } from './seen.ts';
 import type { Sessions } from './sessions.ts';
+import type { Tasks } from './tasks.ts';
 
 export interface Gate {
   readonly directory: Directory;
@@ -27,6 +28,7 @@ export interface Gate {
   readonly sessions: Sessions;
   readonly serverRequests: ServerRequestIds;
   readonly requestStates: RequestStates;
+  readonly tasks: Tasks;
   readonly seen: SeenDefinitions;
   readonly denials: RepeatedDenials;
   readonly metrics: Metrics;

@@ -11,11 +11,15 @@ import { mayWatch } from './judgement.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
 import type { Session } from './sessions.ts';
+import { sealAnswer, sealNotice } from './task-messages.ts';
+import type { KnownTask } from './tasks.ts';
 
 export interface RelayOptions {
   /** An outcome is recorded beside the intent. */
   acts: boolean;
   receipt: Receipt | undefined;
+  /** The task that the message is about. */
+  task?: KnownTask | undefined;
   /** Milliseconds since 1970; undefined: as long as the stream lives. */
   deadline: number | undefined;
   /** The answer to nothing: a stream that the client opened (GET). */
@@ -40,6 +44,8 @@ export class Relay implements UpstreamSink {
   #stream = false;
   #session: Session | undefined;
   #startedAt = 0;
+  /** The call made a task, which holds its slots (spec: policy §5). */
+  #runsOn = false;
   #refusals = 0;
   #held = false;
   #linger: NodeJS.Timeout | undefined;
@@ -166,11 +172,23 @@ export class Relay implements UpstreamSink {
     // A request that was refused as a whole is answered without its id, with the status saying so.
     const refused = reply.kind === 'response' && reply.idSpan === undefined && this.#status >= 400;
     if (answers || (refused && meta === undefined)) {
-      const sealed = this.#call.gate.requestStates.seal(this.#call.inbound.grant, message, reply);
-      return this.#listed(sealed, (out) => this.#answer(sealed, out, meta));
+      const sealed = this.#sealed(reply);
+      return sealed === undefined || this.#listed(sealed, (out) => this.#answer(sealed, out, meta));
     }
     if (carriesList(reply)) return this.#listed(reply, () => undefined);
     return this.#admit(reply, meta ?? {});
+  }
+
+  /** What a client carries for the gateway leaves it sealed; undefined: the answer was refused. */
+  #sealed(reply: Reply): Reply | undefined {
+    const { gate, inbound, message } = this.#call;
+    const tasks = sealAnswer(gate, this.#call, reply, this.#options);
+    if (tasks !== undefined && 'failed' in tasks) {
+      this.#abortAndFail(`The server’s reply was refused: ${tasks.failed}.`);
+      return undefined;
+    }
+    this.#runsOn = tasks?.running === true;
+    return gate.requestStates.seal(inbound.grant, message, tasks?.reply ?? reply);
   }
 
   #event(meta: EventMeta): boolean {
@@ -238,7 +256,7 @@ export class Relay implements UpstreamSink {
 
   #answer(reply: Reply, bytes: Uint8Array, meta: EventMeta | undefined): void {
     const { client, message } = this.#call;
-    this.#over = true;
+    this.#over = !this.#runsOn;
     if (this.#status === 401 || this.#status === 403) {
       // The client's own token is good; a 401 would make it throw that away.
       this.#fail('The server did not accept the credentials that the gateway has for it.', 502, 'error');
@@ -264,9 +282,15 @@ export class Relay implements UpstreamSink {
     this.#linger.unref();
   }
 
-  #admit(reply: Reply, meta: EventMeta): boolean {
+  #admit(message: Reply, meta: EventMeta): boolean {
     const { gate, inbound, client } = this.#call;
     const { settings, slug } = inbound.grant.entry.server;
+    const reply = sealNotice(gate, this.#call, message);
+    if (reply === undefined || (reply.kind === 'notification' && refusedInput(settings, reply) !== undefined)) {
+      // A request about a task that is not this client's is a request that it does not take.
+      if (message.kind === 'request') this.#refuse(message);
+      return true;
+    }
     const admission = admit(gate.serverRequests, settings, this.#session, reply);
     if (admission.action === 'drop') return true;
     if (admission.action === 'refuse') {
