@@ -150,10 +150,14 @@ describe('P1: route × method × identity', () => {
     });
   }
 
-  function message(method: string, { params }: Expectation): { body: string; headers: Record<string, string> } {
+  function message(
+    method: string,
+    { params }: Expectation,
+    modern = CLIENT_METHODS.get(method)?.eras === 'modern',
+  ): { body: string; headers: Record<string, string> } {
     const rule = CLIENT_METHODS.get(method);
     const notification = method.startsWith('notifications/');
-    const modern = rule?.eras === 'modern';
+    const named = rule?.named === undefined ? undefined : params?.[rule.named];
     const meta = { _meta: { 'io.modelcontextprotocol/protocolVersion': MODERN_VERSION } };
     const body = JSON.stringify({
       jsonrpc: '2.0',
@@ -161,7 +165,16 @@ describe('P1: route × method × identity', () => {
       method,
       ...(params === undefined && !modern ? {} : { params: { ...params, ...(modern ? meta : {}) } }),
     });
-    return { body, headers: modern ? { 'mcp-protocol-version': MODERN_VERSION, 'mcp-method': method } : {} };
+    if (!modern) return { body, headers: {} };
+    return {
+      body,
+      headers: {
+        'mcp-protocol-version': MODERN_VERSION,
+        // What no header can hold is in no table, and that comes first.
+        ...(/^[ -~]+$/.test(method) ? { 'mcp-method': method } : {}),
+        ...(typeof named === 'string' ? { 'mcp-name': named } : {}),
+      },
+    };
   }
 
   it('[P1, T118] has an expectation for each method of the table, and for none that is not there', () => {
@@ -202,19 +215,22 @@ describe('P1: route × method × identity', () => {
     expect(upstream.requests).toHaveLength(0);
   }, 20_000);
 
-  it.each(all)('[P1, T21, T22] %s of a grant with and without a policy', async (method, expectation) => {
-    const { body, headers } = message(method, expectation);
-    const rule = CLIENT_METHODS.get(method);
-    const notification = method.startsWith('notifications/');
-    for (const who of ['ordinary', 'no policy']) {
-      upstream.forget();
-      const { status } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
-      const goesOn = expectation.fate === 'passes' || (expectation.fate === 'judged' && who === 'ordinary');
-      expect([who, upstream.requests.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
-      const refusedModern = expectation.fate === 'refused' && rule?.eras === 'modern';
-      expect([who, status]).toEqual([who, notification ? 202 : refusedModern ? 404 : 200]);
-    }
-  });
+  it.each(all.flatMap(([method, expectation]) => [false, true].map((modern) => ({ method, modern, expectation }))))(
+    '[P1, T21, T22] $method (of 2026-07-28: $modern) of a grant with and without a policy',
+    async ({ method, modern, expectation }) => {
+      const { body, headers } = message(method, expectation, modern);
+      const eras = CLIENT_METHODS.get(method)?.eras ?? 'both';
+      const fate = eras === 'both' || modern === (eras === 'modern') ? expectation.fate : 'refused';
+      const notification = method.startsWith('notifications/');
+      for (const who of ['ordinary', 'no policy']) {
+        upstream.forget();
+        const { status } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
+        const goesOn = fate === 'passes' || (fate === 'judged' && who === 'ordinary');
+        expect([who, upstream.requests.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
+        expect([who, status]).toEqual([who, notification ? 202 : fate === 'refused' && modern ? 404 : 200]);
+      }
+    },
+  );
 
   it.each(['PUT', 'PATCH', 'OPTIONS', 'HEAD'])('[P1, P5] %s with a grant is 405', async (method) => {
     expect((await send('/mcp/rec', method, tokens.ordinary ?? '', undefined)).status).toBe(405);

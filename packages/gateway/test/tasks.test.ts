@@ -113,7 +113,7 @@ describe('task ids', () => {
     expect(upstream.requests).toHaveLength(0);
   });
 
-  it('[GW-TASKS, T88] of another grant, or raw, changed or made up, are unknown, with the same bytes', async () => {
+  it('[GW-TASKS, T85, T122] of another grant, or raw, changed or made up, are unknown, with the same bytes', async () => {
     const mine = legacyId(await legacyCall());
     const other = legacyId(await legacyCall(bob));
     upstream.forget();
@@ -137,7 +137,7 @@ describe('task ids', () => {
     expect(rows[0]).toMatchObject({ outcome: 'refuse', rule: '(unknown task)' });
   });
 
-  it('[GW-TASKS] a list shows the grant’s own alone', async () => {
+  it('[GW-TASKS, T122] a list shows the grant’s own alone', async () => {
     const mine = legacyId(await legacyCall());
     await legacyCall(bob);
     const list = await ana.request('tasks/list');
@@ -216,6 +216,17 @@ describe('the judgement of tasks', () => {
     expect(tasks.size).toBe(0);
   });
 
+  it('[GW-TASKS, T122] a revoked grant has no tasks, and a new one of the same person not those of the old', async () => {
+    const mine = legacyId(await legacyCall());
+    const { grants } = harness.gateway.services;
+    for (const grant of grants.list({ server: 'rec', identity: 'ana' })) await grants.revoke(grant.id, ADMIN);
+    upstream.forget();
+    expect((await ana.request('tasks/get', { taskId: mine })).status).toBe(401);
+    const again = harness.client('rec', (await harness.grant('rec', POLICY)).token);
+    expect((await again.request('tasks/get', { taskId: mine })).message?.error).toEqual(unknown);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
   it('[GW-TASKS] who may not call the tool any more may not read its task on, but may end it', async () => {
     const mine = legacyId(await legacyCall());
     const put = (document: unknown) =>
@@ -232,7 +243,7 @@ describe('the judgement of tasks', () => {
     expect((await ana.request('tasks/cancel', { taskId: mine })).message?.result?.taskId).toBe(mine);
   });
 
-  it('[GW-TASKS] answers to a task are taken only for what it asked, of kinds that pass', async () => {
+  it('[GW-TASKS, T85] answers to a task are taken only for what it asked, of kinds that pass', async () => {
     const mine = modernId(await modernCall());
     const inputResponses = { name: { action: 'accept' }, other: {} };
     tasks.set('task-1', { ...seed('task-1'), inputRequests: { name: { method: 'elicitation/create' } } });

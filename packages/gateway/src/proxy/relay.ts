@@ -88,7 +88,12 @@ export class Relay implements UpstreamSink {
     exchange.abort();
     const { gate, inbound, lane, message } = this.#call;
     if (exchange.sharedId === undefined || !this.#handedOver || message.method === 'initialize') return;
-    gate.cancelUpstream(inbound.grant.entry, { id: exchange.sharedId, lane });
+    try {
+      gate.cancelUpstream(inbound.grant.entry, { id: exchange.sharedId, lane });
+    } catch (error) {
+      // The call ends all the same.
+      gate.metrics.fault(error);
+    }
   }
 
   /** An exception on the way: the exchange is over, the call is answered, and nothing goes on (P5). */
