@@ -180,6 +180,61 @@ describe('task ids', () => {
   });
 });
 
+describe('questions that belong to a task', () => {
+  it('[GW-TASKS, GW-ELICIT] name it as the client knows it, and their answers as the server does; of another’s task they are refused', async () => {
+    const mine = legacyId(await legacyCall());
+    await legacyCall(bob);
+    const others = upstream.options.intercept;
+    let finish: (() => void) | undefined;
+    upstream.options.intercept = (request, response) => {
+      if (request.message?.method !== 'tasks/result') return others?.(request, response) === true;
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      for (const taskId of ['task-2', 'task-1']) {
+        const params = { message: `about ${taskId}`, _meta: { [RELATED]: { taskId } } };
+        const question = { jsonrpc: '2.0', id: `q-${taskId}`, method: 'elicitation/create', params };
+        response.write(`data: ${JSON.stringify(question)}\n\n`);
+      }
+      finish = () => response.end(`data: {"jsonrpc":"2.0","id":${String(request.message?.id)},"result":{}}\n\n`);
+      return true;
+    };
+    const response = await fetch(ana.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${ana.token}`,
+        'mcp-session-id': ana.session ?? '',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 9, method: 'tasks/result', params: { taskId: mine } }),
+    });
+    const reader = response.body?.getReader();
+    let seen = '';
+    while (!seen.includes('about task-1')) seen += Buffer.from((await reader?.read())?.value ?? []).toString();
+    expect(seen).not.toContain('about task-2');
+    const asked = JSON.parse(/data: (.*elicitation.*)/.exec(seen)?.[1] ?? '') as { id: string; params: unknown };
+    expect(asked.params).toMatchObject({ _meta: { [RELATED]: { taskId: mine } } });
+    const answerAbout = (taskId: string) =>
+      ana.post(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id: asked.id,
+          result: { action: 'accept', _meta: { [RELATED]: { taskId } } },
+        }),
+      );
+    for (const taskId of ['task-1', 'task-2', mine]) expect((await answerAbout(taskId)).status).toBe(202);
+    const answers = (): string[] =>
+      upstream.requests
+        .filter(({ method, message }) => method === 'POST' && message?.method === undefined)
+        .map(({ body }) => body.toString());
+    await expect.poll(answers).toHaveLength(2);
+    expect(answers().sort()).toEqual([
+      `{"jsonrpc":"2.0","id":"q-task-1","result":{"action":"accept","_meta":{"${RELATED}":{"taskId":"task-1"}}}}`,
+      '{"jsonrpc":"2.0","id":"q-task-2","error":{"code":-32601,"message":"This client does not take such requests."}}',
+    ]);
+    finish?.();
+    while (!(await reader?.read())?.done);
+  });
+});
+
 describe('subscriptions to tasks', () => {
   it('[GW-TASKS] 2026-07-28: name tasks as the server knows them, and tell of the grant’s own alone', async () => {
     const mine = modernId(await modernCall());
