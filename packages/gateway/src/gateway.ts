@@ -23,12 +23,14 @@ import { openDurableLimits, openSharedLimits } from './limits/open.ts';
 import { Listener } from './listener.ts';
 import { Metrics } from './metrics.ts';
 import type { Actor } from './model.ts';
-import { answerUpstream } from './proxy/call.ts';
+import { answerUpstream, cancelUpstream } from './proxy/call.ts';
 import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
+import { RequestStates } from './proxy/request-state.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
 import { Sessions } from './proxy/sessions.ts';
+import { Tasks } from './proxy/tasks.ts';
 import type { IntakeReport, ObservedTool, Services } from './services.ts';
 import { Upstreams } from './upstreams/registry.ts';
 import { VERSION } from './version.ts';
@@ -237,6 +239,8 @@ function assemble({
     sessions: new Sessions(keys, clock, settings.session_lifetime, randomUUID()),
     sseAddresses: new Sessions(keys, clock, settings.session_lifetime, randomUUID(), 'sse'),
     serverRequests: new ServerRequestIds(keys, clock),
+    tasks: new Tasks(keys),
+    requestStates: new RequestStates(keys, clock),
     seen,
     denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,
@@ -252,6 +256,8 @@ function assemble({
     },
     answerUpstream: (entry, answer) =>
       void answerUpstream(gate, entry, answer).catch((error: unknown) => metrics.fault(error)),
+    cancelUpstream: (entry, cancelled) =>
+      void cancelUpstream(gate, entry, cancelled).catch((error: unknown) => metrics.fault(error)),
     toolsChanged: (slug) => refreshing.request(slug),
   };
 

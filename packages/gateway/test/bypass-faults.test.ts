@@ -65,6 +65,7 @@ const BEFORE_SENDING: Record<string, (gate: Gate) => Undo> = {
   'audit.digestArguments throws': (gate) => replace(gate.audit, 'digestArguments', () => boom),
   'audit.append throws': (gate) => replace(gate.audit, 'append', () => boom),
   'audit.append rejects': (gate) => replace(gate.audit, 'append', () => rejects),
+  'requestStates.open throws': (gate) => replace(gate.requestStates, 'open', () => boom),
   'metrics.decision throws': (gate) => replace(gate.metrics, 'decision', () => boom),
   'upstream() throws': (gate) => replace(gate, 'upstream', () => boom),
   'upstream.send throws': (gate) =>
@@ -82,6 +83,7 @@ const ON_THE_WAY_BACK: Record<string, (gate: Gate) => Undo> = {
   'intake rejects': (gate) => replace(gate, 'intake', () => rejects),
   'seen.has throws': (gate) => replace(gate.seen, 'has', () => boom),
   'serverRequests.seal throws': (gate) => replace(gate.serverRequests, 'seal', () => boom),
+  'requestStates.seal throws': (gate) => replace(gate.requestStates, 'seal', () => boom),
   'toolsChanged throws': (gate) => replace(gate, 'toolsChanged', () => boom),
   'answerUpstream throws': (gate) => replace(gate, 'answerUpstream', () => boom),
 };

@@ -12,7 +12,9 @@ type Fate =
   | 'judged'
   /** Goes on for every grant, with or without a policy. */
   | 'passes'
-  | 'refused';
+  | 'refused'
+  /** It names a task that is nobody's here. */
+  | 'unknown task';
 
 interface Expectation {
   fate: Fate;
@@ -45,11 +47,11 @@ const METHODS: Record<string, Expectation> = {
     params: { ref: { type: 'ref/prompt', name: 'hello' }, argument: { name: 'a', value: 'b' } },
   },
   'subscriptions/listen': { fate: 'judged', params: { notifications: { resourceSubscriptions: [URI.uri] } } },
-  'tasks/get': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/cancel': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/update': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/result': { fate: 'refused', params: { taskId: 't1' } },
-  'tasks/list': { fate: 'refused' },
+  'tasks/get': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/cancel': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/update': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/result': { fate: 'unknown task', params: { taskId: 't1' } },
+  'tasks/list': { fate: 'judged' },
   'notifications/initialized': { fate: 'passes' },
   'notifications/cancelled': { fate: 'passes', params: { requestId: 1 } },
   'notifications/progress': { fate: 'passes', params: { progressToken: 1, progress: 1 } },
@@ -161,10 +163,14 @@ describe('P1: route × method × identity', () => {
     });
   }
 
-  function message(method: string, { params }: Expectation): { body: string; headers: Record<string, string> } {
+  function message(
+    method: string,
+    { params }: Expectation,
+    modern = CLIENT_METHODS.get(method)?.eras === 'modern',
+  ): { body: string; headers: Record<string, string> } {
     const rule = CLIENT_METHODS.get(method);
     const notification = method.startsWith('notifications/');
-    const modern = rule?.eras === 'modern';
+    const named = rule?.named === undefined ? undefined : params?.[rule.named];
     const meta = { _meta: { 'io.modelcontextprotocol/protocolVersion': MODERN_VERSION } };
     const body = JSON.stringify({
       jsonrpc: '2.0',
@@ -172,7 +178,16 @@ describe('P1: route × method × identity', () => {
       method,
       ...(params === undefined && !modern ? {} : { params: { ...params, ...(modern ? meta : {}) } }),
     });
-    return { body, headers: modern ? { 'mcp-protocol-version': MODERN_VERSION, 'mcp-method': method } : {} };
+    if (!modern) return { body, headers: {} };
+    return {
+      body,
+      headers: {
+        'mcp-protocol-version': MODERN_VERSION,
+        // What no header can hold is in no table, and that comes first.
+        ...(/^[ -~]+$/.test(method) ? { 'mcp-method': method } : {}),
+        ...(typeof named === 'string' ? { 'mcp-name': named } : {}),
+      },
+    };
   }
 
   it('[P1, T118] has an expectation for each method of the table, and for none that is not there', () => {
@@ -218,19 +233,22 @@ describe('P1: route × method × identity', () => {
     stream.leave();
   }, 30_000);
 
-  it.each(all)('[P1, T21, T22] %s of a grant with and without a policy', async (method, expectation) => {
-    const { body, headers } = message(method, expectation);
-    const rule = CLIENT_METHODS.get(method);
-    const notification = method.startsWith('notifications/');
-    for (const who of ['ordinary', 'no policy']) {
-      upstream.forget();
-      const { status } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
-      const goesOn = expectation.fate === 'passes' || (expectation.fate === 'judged' && who === 'ordinary');
-      expect([who, upstream.requests.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
-      const refusedModern = expectation.fate === 'refused' && rule?.eras === 'modern';
-      expect([who, status]).toEqual([who, notification ? 202 : refusedModern ? 404 : 200]);
-    }
-  });
+  it.each(all.flatMap(([method, expectation]) => [false, true].map((modern) => ({ method, modern, expectation }))))(
+    '[P1, T21, T22] $method (of 2026-07-28: $modern) of a grant with and without a policy',
+    async ({ method, modern, expectation }) => {
+      const { body, headers } = message(method, expectation, modern);
+      const eras = CLIENT_METHODS.get(method)?.eras ?? 'both';
+      const fate = eras === 'both' || modern === (eras === 'modern') ? expectation.fate : 'refused';
+      const notification = method.startsWith('notifications/');
+      for (const who of ['ordinary', 'no policy']) {
+        upstream.forget();
+        const { status } = await send('/mcp/rec', 'POST', tokens[who] ?? '', body, headers);
+        const goesOn = fate === 'passes' || (fate === 'judged' && who === 'ordinary');
+        expect([who, upstream.requests.map((request) => request.body.toString())]).toEqual([who, goesOn ? [body] : []]);
+        expect([who, status]).toEqual([who, notification ? 202 : fate === 'refused' && modern ? 404 : 200]);
+      }
+    },
+  );
 
   it('[P1, T118, T130] each method of each address of the route table has its line', () => {
     const table = Object.entries(PROXY_ROUTES).map(([path, methods]) => [path, [...methods].sort()]);

@@ -29,6 +29,8 @@ process.stdin.on('data', (chunk) => {
       say({ method: 'notifications/progress', params: { progressToken: 99999, progress: 1 } });
       say({ id, result: { content: [{ type: 'text', text: 'first' }] } });
       say({ id, result: { content: [{ type: 'text', text: 'second' }] } });
+    } else if (method === 'subscriptions/listen') {
+      say({ method: 'notifications/subscriptions/acknowledged', params: { _meta: { 'io.modelcontextprotocol/subscriptionId': id }, notifications: {} } });
     } else if (id !== undefined) say({ id, result: { content: [{ type: 'text', text: 'pid ' + process.pid }] } });
   }
 });
@@ -149,6 +151,68 @@ describe('stdio lanes', () => {
         .slice(before)
         .filter(({ line }) => line.includes('cancelled')),
     ).toEqual([]);
+  });
+
+  it('[GW-CANCEL] a client of 2026-07-28 that leaves cancels its own call at the child, under the id that the child knows', async () => {
+    const before = received().length;
+    const lines = (word: string) =>
+      received()
+        .slice(before)
+        .filter(({ line }) => line.includes(word))
+        .map(({ line }) => JSON.parse(line) as { id?: number; params: { requestId?: number; name?: string } });
+    const leaving = new AbortController();
+    const stays = modern(call('hold', 1, `,${META}`), 'tools/call', 'hold');
+    const leaves = fetch(ana.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${ana.token}`,
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'tools/call',
+        'mcp-name': 'hold',
+      },
+      body: call('hold', 1, `,"arguments":{},${META}`),
+      signal: leaving.signal,
+    }).catch(() => undefined);
+    await until(() => lines('"hold"').length === 2);
+    const left = received()
+      .slice(before)
+      .find(({ line }) => line.includes('"arguments":{}'));
+    leaving.abort();
+    await leaves;
+    await until(() => lines('cancelled').length === 1);
+    expect(lines('cancelled')[0]?.params.requestId).toBe((JSON.parse(left?.line ?? '') as { id: number }).id);
+    await modern(call('release', 2, `,${META}`), 'tools/call', 'release');
+    expect((await stays).message?.result?.content).toHaveLength(1);
+    const { rows } = await harness.gateway.audit.search({ method: 'notifications/cancelled', limit: 1 });
+    expect(rows[0]).toMatchObject({ identity: { name: 'gatehouse' }, rule: '(cancelled)' });
+  });
+
+  it('[GW-STDIO] a subscription of 2026-07-28 is told under its own id, and ends at the child when its client leaves', async () => {
+    const before = received().length;
+    const leaving = new AbortController();
+    const response = await fetch(ana.url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${ana.token}`,
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': 'subscriptions/listen',
+      },
+      body: `{"jsonrpc":"2.0","id":"mine","method":"subscriptions/listen","params":{"notifications":{},${META}}}`,
+      signal: leaving.signal,
+    });
+    const reader = response.body?.getReader();
+    let seen = '';
+    while (!seen.includes('acknowledged')) seen += Buffer.from((await reader?.read())?.value ?? []).toString();
+    expect(seen).toContain('"io.modelcontextprotocol/subscriptionId":"mine"');
+    leaving.abort();
+    await until(
+      () =>
+        received()
+          .slice(before)
+          .filter(({ line }) => line.includes('cancelled')).length === 1,
+    );
   });
 
   it('[GW-SESSION] a session that has ended wakes no child, whatever was still under way', async () => {

@@ -89,6 +89,38 @@ describe('the stateless revision', () => {
     expect(mixed.status).toBe(400);
   });
 
+  it.each(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe', 'tasks/list'])(
+    '[GW-METHODS] %s of the revisions with sessions is unknown to the stateless one',
+    async (method) => {
+      upstream.forget();
+      const { status, message } = await send(method, { uri: 'file:///a' }, { ...right, 'mcp-method': method });
+      expect([status, message?.error?.code]).toEqual([404, -32601]);
+      expect(upstream.requests).toHaveLength(0);
+      const { rows } = await harness.gateway.audit.search({ limit: 1 });
+      expect(rows[0]).toMatchObject({ outcome: 'refuse', rule: '(unknown method)', method });
+    },
+  );
+
+  it.each(['server/discover', 'subscriptions/listen', 'tasks/update'])(
+    '[GW-METHODS] %s of the stateless revision is unknown to those with sessions',
+    async (method) => {
+      const legacy = harness.client('rec', client.token);
+      await legacy.initialize();
+      upstream.forget();
+      const { status, message } = await legacy.request(method, {});
+      expect([status, message?.error?.code]).toEqual([200, -32601]);
+      expect(upstream.requests).toHaveLength(0);
+    },
+  );
+
+  it('[GW-METHODS] a notification of another revision goes nowhere', async () => {
+    upstream.forget();
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized', params: { _meta: META } });
+    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'notifications/initialized' };
+    expect((await client.post(body, headers)).status).toBe(202);
+    expect(upstream.requests).toHaveLength(0);
+  });
+
   it('[GW-METHODS] answers an unknown method with 404', async () => {
     const { status, message } = await send('rpc.discover', {}, { ...right, 'mcp-method': 'rpc.discover' });
     expect([status, message?.error?.code]).toEqual([404, -32601]);

@@ -44,14 +44,6 @@ describe('addresses, methods and fields', () => {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
 
-  it.each(['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/list', 'tasks/update'])(
-    '[not yet: GW-TASKS] %s answers −32601',
-    async (method) => {
-      const answer = await client.request(method, { taskId: 'x' });
-      expect(answer.message?.error?.code).toBe(-32601);
-    },
-  );
-
   it('[not yet: GW-OIDC] a token of an issuer opens nothing, and no metadata says that it could', async () => {
     const jwt = 'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIn0.c2ln';
     expect((await harness.client('rec', jwt).request('tools/list')).status).toBe(401);

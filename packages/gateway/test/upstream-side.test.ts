@@ -150,6 +150,48 @@ describe('requests of the server', () => {
   });
 });
 
+describe('notifications of the server', () => {
+  it('[GW-UPDATES] a change of a resource is told only to who may read it, as the policy is now', async () => {
+    const harness = await Harness.open();
+    const upstream = await harness.record('rec', { tools: [tool('get_a')] });
+    let stream: ServerResponse | undefined;
+    upstream.options.intercept = (request, response) => {
+      if (request.method !== 'GET') return false;
+      stream = response;
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(': open\n\n');
+      return true;
+    };
+    const policy = (allow: string[]) => ({ version: '1', default: 'allow', resources: { allow } });
+    const { token } = await harness.grant('rec', policy(['file:///srv/']));
+    const client = harness.client('rec', token);
+    await client.initialize();
+    const response = await fetch(client.url, {
+      headers: {
+        authorization: `Bearer ${token}`,
+        accept: 'text/event-stream',
+        'mcp-session-id': client.session ?? '',
+      },
+    });
+    const read = readUntil(response);
+    const tell = (uri: unknown) =>
+      stream?.write(
+        `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } })}\n\n`,
+      );
+    tell('file:///etc/passwd');
+    tell('file:///srv/../etc/shadow');
+    tell(7);
+    tell('file:///srv/a');
+    let seen = await read('file:///srv/a');
+    await harness.gateway.services.policies.put('rec', 'p-ana', policy(['file:///tmp/']), undefined, ADMIN);
+    tell('file:///srv/b');
+    tell('file:///tmp/c');
+    seen = await read('file:///tmp/c');
+    expect(seen.match(/"uri":[^}]*/g)).toEqual(['"uri":"file:///srv/a"', '"uri":"file:///tmp/c"']);
+    await harness.close();
+  });
+});
+
 describe('upstreams that fail', () => {
   let harness: Harness;
   let upstream: RecordingUpstream;

@@ -3,7 +3,7 @@ export { type CompiledPolicy, compilePolicy } from './compile.ts';
 export { type CounterWindow, windowOfKey } from './counter-key.ts';
 export { explain } from './explain.ts';
 export { FEATURES, type Feature } from './features.ts';
-export { judge, toolVisibility } from './judge.ts';
+export { judge, judgeWithoutArguments, toolVisibility } from './judge.ts';
 export { type LimitState, limitDenial } from './limit-denial.ts';
 export { MAX_SECONDS as MAX_WINDOW_SECONDS } from './limits.ts';
 export { parsePolicyText } from './parse-text.ts';

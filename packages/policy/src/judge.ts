@@ -65,10 +65,8 @@ export function run(
   if (early) return early;
   const plan = policy!.plan(tool!);
   tracer?.step(6);
-  if (plan.denied) {
-    const { pointer, name, reason } = plan.denied;
-    return deny(pointer, reason ?? `The policy denies ${literal(call.tool)}.`, name === undefined ? {} : { name });
-  }
+  const outright = deniedOutright(plan, call.tool);
+  if (outright) return outright;
   tracer?.step(7);
   const warnings: string[] = [];
   const refusal = validate(plan, call, context, warnings);
@@ -118,6 +116,12 @@ function untilListed(
     return deny('(default deny)', `The policy does not list ${literal(name)}, and denies what it does not list.`);
   }
   return undefined;
+}
+
+function deniedOutright(plan: Plan, tool: string): DenyDecision | undefined {
+  if (!plan.denied) return undefined;
+  const { pointer, name, reason } = plan.denied;
+  return deny(pointer, reason ?? `The policy denies ${literal(tool)}.`, name === undefined ? {} : { name });
 }
 
 function validate(plan: Plan, call: Call, context: JudgeContext, warnings: string[]): DenyDecision | undefined {
@@ -225,6 +229,21 @@ export function chargesOf(limits: readonly Limit[], frame: Frame): LimitCharge[]
     ...(first.name !== undefined && { name: first.name }),
     failures,
   });
+}
+
+/** Steps 1 to 6, which need no arguments: the denial of whatever call of the tool, if there is one. Never throws. */
+export function judgeWithoutArguments(
+  policy: CompiledPolicy | undefined,
+  tools: ReadonlyMap<string, PinnedTool>,
+  toolName: string,
+  context: JudgeContext,
+): DenyDecision | undefined {
+  try {
+    const tool = tools.get(toolName);
+    return untilListed(policy, tool, toolName, context) ?? deniedOutright(policy!.plan(tool!), toolName);
+  } catch {
+    return internalError();
+  }
 }
 
 /**

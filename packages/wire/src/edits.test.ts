@@ -4,14 +4,20 @@ import { bytesOf, jsonText, runs } from '../test/arbitraries.ts';
 import {
   EditError,
   editListItems,
+  keepInputResponses,
   refuseCapabilities,
   replaceCacheScope,
   replaceCancelledId,
   replaceId,
+  replaceListedTasks,
   replaceProgressToken,
+  replaceRequestState,
   replaceResultType,
   replaceSubscriptionId,
+  replaceTaskId,
+  replaceWatchedTasks,
   setEraMembers,
+  taskIdAt,
 } from './edits.ts';
 import { type Message, type Reply, readMessage, readReply } from './envelope.ts';
 import { arrayItems } from './members.ts';
@@ -115,6 +121,95 @@ describe('edits', () => {
     expect(text(replaceCacheScope(reply(source), null))).toBe('{"jsonrpc":"2.0","id":1,"result":{"tools":[]}}');
     expect(text(replaceResultType(reply(source), 'complete'))).toBe(source.replace('[]', '[],"resultType":"complete"'));
     expect(() => replaceResultType(reply('{"jsonrpc":"2.0","id":1,"result":5}'), 'complete')).toThrow(EditError);
+  });
+
+  it('[P2] replaceRequestState changes a retry’s state and a result’s, and no other byte', () => {
+    const retry =
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x","requestState" : "s\\u0031" ,"arguments":{"requestState":"a"}}}';
+    expect(text(replaceRequestState(message(retry), '{"n":1.0}'))).toBe(retry.replace('"s\\u0031"', '{"n":1.0}'));
+    expect(text(replaceRequestState(message(retry), null))).toBe(retry.replace('"requestState" : "s\\u0031" ,', ''));
+    expect(() => replaceRequestState(message(CALL), '"s"')).toThrow('no request state');
+    const asks = '{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required", "inputRequests":{}}}';
+    expect(text(replaceRequestState(reply(asks), '"s"'))).toBe(asks.replace('{}}}', '{},"requestState":"s"}}'));
+    expect(() => replaceRequestState(reply('{"jsonrpc":"2.0","id":1,"error":{}}'), '"s"')).toThrow(EditError);
+  });
+
+  it('[P2] keepInputResponses cuts the other answers, everything else stays', () => {
+    const entry = fc.tuple(fc.boolean(), jsonText);
+    fc.assert(
+      fc.property(
+        fc.array(entry, { maxLength: 6 }),
+        jsonText,
+        fc.constantFrom('', ' ', '\n '),
+        (entries, state, gap) => {
+          const around = (members: string[]): string =>
+            `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"arguments":{"a":1.0},"name":"x","inputResponses":{${gap}${members.join(`,${gap}`)}${gap}},"requestState":${state}}}`;
+          const source = around(entries.map(([, value], index) => `"k${index}":${value}`));
+          const read = readMessage(bytesOf(source));
+          // What is read in two ways is no message of a client.
+          fc.pre(read.ok);
+          const names = new Set(entries.flatMap(([kept], index) => (kept ? [`k${index}`] : [])));
+          const left = entries.flatMap(([kept, value], index) => (kept ? [`"k${index}":${value}`] : []));
+          const edited = text(keepInputResponses(read as Message, names));
+          if (left.length > 0) expect(edited).toBe(around(left));
+          else
+            expect(edited.replaceAll(gap === '' ? '\u0000' : gap, '')).toBe(
+              around([]).replaceAll(gap === '' ? '\u0000' : gap, ''),
+            );
+        },
+      ),
+      runs(300),
+    );
+    expect(() => keepInputResponses(message(CALL), new Set())).toThrow('no object of input responses');
+  });
+
+  it('[P2] replaceTaskId changes the id of a task wherever the protocol has one, and no other byte', () => {
+    const related = '"_meta":{"a":1.0,"io.modelcontextprotocol/related-task":{"x":1, "taskId" : "t\\u0031"}}';
+    const places: [string, (source: string) => Message | Reply, 'own' | 'made' | 'related'][] = [
+      ['{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"t\\u0031","x":1.0}}', message, 'own'],
+      [`{"jsonrpc":"2.0","id":1,"method":"ping","params":{${related}}}`, message, 'related'],
+      [`{"jsonrpc":"2.0","id":1,"result":{"taskId":"t2",${related}}}`, message, 'related'],
+      ['{"jsonrpc":"2.0","id":1,"result":{"resultType":"task", "taskId":"t\\u0031","ttlMs":1e3}}', reply, 'own'],
+      ['{"jsonrpc":"2.0","id":1,"result":{"taskId":"t2","task":{"taskId":"t\\u0031","ttl":1e3}}}', reply, 'made'],
+      [`{"jsonrpc":"2.0","id":1,"result":{"task":{"taskId":"t2"},${related}}}`, reply, 'related'],
+      ['{"jsonrpc":"2.0","method":"notifications/tasks","params":{"taskId":"t\\u0031"}}', reply, 'own'],
+      [`{"jsonrpc":"2.0","method":"notifications/message","params":{${related}}}`, reply, 'related'],
+    ];
+    for (const [source, read, place] of places) {
+      expect(text(replaceTaskId(read(source), place, '"s"'))).toBe(source.replace('"t\\u0031"', '"s"'));
+    }
+    expect(taskIdAt(message(CALL), 'related')).toBeUndefined();
+    expect(() => replaceTaskId(message(CALL), 'own', '"s"')).toThrow('no task id');
+    expect(() => replaceTaskId(reply('{"jsonrpc":"2.0","id":1,"result":{"task":"t"}}'), 'made', '"s"')).toThrow(
+      EditError,
+    );
+  });
+
+  it('[P2] replaceListedTasks and replaceWatchedTasks replace and cut, everything else stays', () => {
+    const item = fc.tuple(jsonText, fc.constantFrom('own', 'cut'));
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 6 }), fc.constantFrom('', ' ', '\n '), (items, gap) => {
+        const array = (values: string[]): string => `[${gap}${values.join(`,${gap}`)}]`;
+        const task = (value: string, id: string): string => `{"ttl":1.0, "taskId" :${id} ,"more":[${value}]}`;
+        const ids = items.map(([, what]) => (what === 'cut' ? null : '"sealed"'));
+        const list = (values: string[]): string =>
+          `{"jsonrpc":"2.0","id":1,"result":{"n":1.0,"tasks": ${array(values)} ,"nextCursor":"\\u0063"}}`;
+        const own = items.filter(([, what]) => what === 'own');
+        const listed = reply(list(items.map(([value]) => task(value, '"t"'))));
+        expect(text(replaceListedTasks(listed, ids))).toBe(list(own.map(([value]) => task(value, '"sealed"'))));
+        const watch = (values: string[]): string =>
+          `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"x":1.0,"taskIds":${array(values)}}}}`;
+        expect(text(replaceWatchedTasks(message(watch(items.map(() => '"t"'))), ids))).toBe(
+          watch(own.map(() => '"sealed"')),
+        );
+      }),
+      runs(300),
+    );
+    const one = reply('{"jsonrpc":"2.0","id":1,"result":{"tasks":[{"taskId":"t"}]}}');
+    expect(() => replaceListedTasks(one, [])).toThrow('there are 1 tasks');
+    expect(() => replaceListedTasks(one, ['1,2'])).toThrow(EditError);
+    expect(() => replaceListedTasks(reply('{"jsonrpc":"2.0","id":1,"result":{"tasks":[1]}}'), [null])).toThrow('no id');
+    expect(() => replaceWatchedTasks(message(CALL), [])).toThrow('watches no tasks');
   });
 
   it('[P2] refuseCapabilities cuts what is named, in both eras', () => {

@@ -1,7 +1,7 @@
 // The closed list of edits (spec: gateway §1, P2). Each splices members outside `arguments` and reads the result again;
 // all other bytes stay. Nothing else in the product changes a message on its way.
 import { checkValue, type Message, type Reply, readMessage, readReply } from './envelope.ts';
-import { arrayItems, scanMembers } from './members.ts';
+import { arrayItems, type MemberTable, scanMembers } from './members.ts';
 import { type ListKind, META } from './methods.ts';
 import { applySplices, changeMembers, cutElements, type Member, type Splice } from './splices.ts';
 import { encodeText, type Span } from './text.ts';
@@ -80,6 +80,99 @@ export function setEraMembers<M extends Message | Reply>(
   return changed(message, rootSpan(message.bytes), new Map([['params', objectOf([...object])]]));
 }
 
+/**
+ * Replaces `requestState` of a client's retry, or removes it (null); sets it in a server's result, or removes it there.
+ */
+export function replaceRequestState<M extends Message | Reply>(message: M, state: RawValue | null): M {
+  const raw = state === null ? null : checkedValue(state);
+  if (message.side === 'server') return changeResultMember(message, 'requestState', raw) as M;
+  const { params, paramsSpan } = message;
+  if (paramsSpan === undefined || params?.has('requestState') !== true)
+    throw new EditError('the message has no request state');
+  return changed(message, paramsSpan, new Map([['requestState', raw]]));
+}
+
+/** Removes the answers of a client's retry under keys that are not among `names`. */
+export function keepInputResponses(message: Message, names: ReadonlySet<string>): Message {
+  const place = message.params?.get('inputResponses');
+  if (place === undefined || message.bytes[place.start] !== 0x7b)
+    throw new EditError('the message has no object of input responses');
+  const members = membersOf(message.bytes, place);
+  const splices = cutElements(members, (index) => !names.has(members[index]?.key ?? ''));
+  return splices.length === 0 ? message : applied(message, splices);
+}
+
+/**
+ * Where a message names a task. `own`: in `params`, or in the `result` of what is about a task or made one (2026-07-28).
+ * `made`: in `result.task` (2025-11-25). `related`: in `_meta`.
+ */
+export type TaskIdPlace = 'own' | 'made' | 'related';
+
+/** The id of a task at that place; undefined where there is none. */
+export function taskIdAt(message: Message | Reply, place: TaskIdPlace): Span | undefined {
+  const { bytes, kind } = message;
+  const ofClient = kind === 'response' && message.side === 'client' ? membersAt(bytes, message.result) : undefined;
+  const ofServer = kind === 'response' && message.side === 'server' ? message : undefined;
+  const holder = kind === 'response' ? (ofClient ?? ofServer?.resultMembers) : message.params;
+  if (place === 'own') return holder?.get('taskId');
+  if (place === 'made') return membersAt(bytes, holder?.get('task'))?.get('taskId');
+  const ofParams = kind === 'response' ? ofServer?.resultMeta : message.meta;
+  const meta = ofClient === undefined ? ofParams : membersAt(bytes, ofClient.get('_meta'));
+  return membersAt(message.bytes, meta?.get(META.relatedTask))?.get('taskId');
+}
+
+/** Replaces the id of a task. */
+export function replaceTaskId<M extends Message | Reply>(message: M, place: TaskIdPlace, id: RawValue): M {
+  return replaceAt(message, taskIdAt(message, place), id, 'task id');
+}
+
+/** The ids of tasks that a subscription names, or that a server acknowledges; `unreadable` where they are no array. */
+export function watchedTasks(message: Message | Reply): Span[] | 'unreadable' | undefined {
+  const place = membersAt(message.bytes, message.params?.get('notifications'))?.get('taskIds');
+  if (place === undefined) return undefined;
+  return message.bytes[place.start] === 0x5b ? arrayItems(message.bytes, place) : 'unreadable';
+}
+
+/** Replaces the ids that `watchedTasks` gives, in their order; null cuts one out. */
+export function replaceWatchedTasks<M extends Message | Reply>(message: M, ids: readonly (RawValue | null)[]): M {
+  const items = watchedTasks(message);
+  if (items === undefined || items === 'unreadable') throw new EditError('the message watches no tasks');
+  return replaceItems(message, items, items, ids);
+}
+
+/** Replaces the ids in `result.tasks`, in their order; null cuts the task out. */
+export function replaceListedTasks(message: Reply, ids: readonly (RawValue | null)[]): Reply {
+  const place = message.resultMembers?.get('tasks');
+  if (place === undefined || message.bytes[place.start] !== 0x5b)
+    throw new EditError('the message has no list of tasks');
+  const items = arrayItems(message.bytes, place);
+  const places = items.map((item) => {
+    const id = membersAt(message.bytes, item)?.get('taskId');
+    if (id === undefined) throw new EditError('a task of the list has no id');
+    return id;
+  });
+  return replaceItems(message, items, places, ids);
+}
+
+function replaceItems<M extends Message | Reply>(
+  message: M,
+  items: readonly Span[],
+  places: readonly Span[],
+  ids: readonly (RawValue | null)[],
+): M {
+  if (ids.length !== items.length) throw new EditError(`there are ${items.length} tasks, not ${ids.length}`);
+  const splices = cutElements(items, (index) => ids[index] === null);
+  places.forEach(({ start, end }, index) => {
+    const id = ids[index];
+    if (id !== null && id !== undefined) splices.push({ start, end, insert: checkedValue(id) });
+  });
+  return splices.length === 0 ? message : applied(message, splices);
+}
+
+function membersAt(bytes: Uint8Array, place: Span | undefined): MemberTable | undefined {
+  return place === undefined || bytes[place.start] !== 0x7b ? undefined : scanMembers(bytes, place);
+}
+
 /** Sets `result.resultType`, or removes it (null). */
 export function replaceResultType(message: Reply, resultType: string | null): Reply {
   return changeResult(message, 'resultType', resultType);
@@ -122,9 +215,12 @@ export function editListItems(message: Reply, list: ListKind, edits: readonly Li
 }
 
 function changeResult(message: Reply, key: string, value: string | null): Reply {
+  return changeResultMember(message, key, value === null ? null : encodeText(JSON.stringify(value)));
+}
+
+function changeResultMember(message: Reply, key: string, raw: Uint8Array | null): Reply {
   if (message.result === undefined || message.resultMembers === undefined)
     throw new EditError('the message has no result object');
-  const raw = value === null ? null : encodeText(JSON.stringify(value));
   return changed(message, message.result, new Map([[key, raw]]));
 }
 

@@ -94,6 +94,9 @@ const RESULT_KEYS = knownKeys([
   'cacheScope',
   'inputRequests',
   'requestState',
+  'task',
+  'taskId',
+  'tasks',
 ]);
 
 /** Reads one message from the client, or says why it may not go on (spec: gateway §4 Bodies). */

@@ -1,8 +1,16 @@
 // THE choke point (P1): the one way of a message to an upstream. Read `handle` from top to bottom: it is the list of
 // steps of spec: gateway §5. Whatever is refused on the way makes one record and one answer, and nothing is sent on.
 import { type Decision, limitDenial } from '@gatehouse/policy';
-import { CLIENT_METHODS, type Message, MODERN_VERSION, readMessage, refuseCapabilities } from '@gatehouse/wire';
+import {
+  CLIENT_METHODS,
+  type ClientMethod,
+  type Message,
+  MODERN_VERSION,
+  readMessage,
+  refuseCapabilities,
+} from '@gatehouse/wire';
 import { AuditUnavailableError } from '../audit/log.ts';
+import type { DecisionRecord } from '../audit/record.ts';
 import type { Receipt } from '../limits/counters.ts';
 import type { ServerEntry } from '../model.ts';
 import { hasLanes, sessionLane } from '../upstreams/upstream.ts';
@@ -39,7 +47,9 @@ import {
   recordRefusal,
 } from './records.ts';
 import { Relay } from './relay.ts';
+import type { Opened } from './request-state.ts';
 import type { Session } from './sessions.ts';
+import { openAnswered, openTasks, UNKNOWN_TASK } from './task-messages.ts';
 
 /** One message on its way, as far as the steps have come. */
 export interface CallState {
@@ -105,6 +115,11 @@ async function faulted(
   }
 }
 
+/** A method is unknown to the revisions that do not have it (spec: gateway §4, methods). */
+function inEra(rule: ClientMethod, modern: boolean): boolean {
+  return rule.action !== 'refuse' && (rule.eras === 'both' || rule.eras === (modern ? 'modern' : 'legacy'));
+}
+
 /** How often a call is judged anew when the configuration changes under it. */
 const MAX_JUDGEMENTS = 3;
 
@@ -115,7 +130,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const method = message.method ?? '';
   const rule = CLIENT_METHODS.get(method);
   const vendor = rule === undefined && grant.entry.vendorMethods.has(method);
-  if (!vendor && (rule === undefined || rule.action === 'refuse' || method.startsWith('tasks/'))) {
+  if (!vendor && (rule === undefined || !inEra(rule, call.modern))) {
     const shown = clipped(method);
     await recordRefusal(
       gate,
@@ -131,9 +146,13 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
     return;
   }
 
-  // Judge.
+  // Judge. What is asked of a task is judged by the tool that made it.
   const now = gate.clock();
-  const judgement = judgeMessage(grant, message, rule, call.session, now, (error) => gate.metrics.fault(error));
+  const tasks = openTasks(gate, call);
+  const task = tasks !== undefined && 'message' in tasks ? tasks.task : undefined;
+  const judgement = judgeMessage(grant, message, { rule, task, session: call.session, now }, (error) =>
+    gate.metrics.fault(error),
+  );
   const concealed = judgement.decision.outcome === 'deny' && judgement.decision.concealed;
   if (!concealed) {
     const mismatch = mismatchOf(call, judgement);
@@ -145,6 +164,20 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
   if (judgement.decision.outcome === 'deny') {
     await deny(call, judgement, judgement.decision);
+    return;
+  }
+
+  // Open what only the gateway can read, once nothing could be learnt from it of what is hidden.
+  if (tasks !== undefined && 'refused' in tasks) {
+    await recordRefusal(gate, inbound, call.requestId, '(unknown task)', tasks.refused, methodOf(message));
+    if (call.id === undefined) client.accepted();
+    else client.answer(200, errorAnswer(call.id, CODE.invalidParams, tasks.refused));
+    return;
+  }
+  const opened = gate.requestStates.open(grant, tasks?.message ?? message);
+  if (opened !== undefined && 'refused' in opened) {
+    await recordRefusal(gate, inbound, call.requestId, '(request state)', opened.refused, methodOf(message));
+    client.answer(200, errorAnswer(call.id, CODE.invalidParams, opened.refused));
     return;
   }
 
@@ -185,6 +218,7 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   const acts = vendor || rule?.canAct === true || receipt !== undefined;
   try {
     const record = acts ? intentRecord(call, judgement, receipt, deadline) : decisionRecord(call, judgement);
+    if (opened !== undefined) record.detail = { ...record.detail, retry: retryDetail(opened) };
     await gate.audit.append(record, durabilityOf(gate, judgement.read));
   } catch (error) {
     releaseReservation(gate, receipt);
@@ -198,14 +232,20 @@ async function judgeAndForward(call: CallState, judgements = 1): Promise<void> {
   }
 
   // Forward: the very bytes that were judged.
-  const relay = new Relay(call, { acts, receipt, deadline: method === 'subscriptions/listen' ? undefined : deadline });
+  const outgoing = opened?.message ?? tasks?.message ?? message;
+  const relay = new Relay(call, {
+    acts,
+    receipt,
+    task,
+    deadline: method === 'subscriptions/listen' ? undefined : deadline,
+  });
   try {
     gate.metrics.decision(grant.entry.server.slug, 'allow');
     relay.start(
       transportOf(gate, grant.entry).send(
         {
-          message: method === 'initialize' || call.modern ? declared(call) : message,
-          headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined),
+          message: method === 'initialize' || call.modern ? declared(call, outgoing) : outgoing,
+          headers: forwardedHeaders(inbound.headers, call.modern ? message : undefined, task?.id),
           session: call.session?.upstream,
           lane: call.lane,
         },
@@ -305,10 +345,17 @@ function mismatchOf(call: CallState, judgement: Judgement): string | undefined {
 }
 
 /** What this gateway will refuse is not declared to the upstream. */
-function declared(call: CallState): Message {
+function declared(call: CallState, message: Message): Message {
   const { settings } = call.inbound.grant.entry.server;
-  const refused = (['elicitation', 'sampling', 'roots'] as const).filter((kind) => !allows(settings, kind));
-  return isGatehouse(call.inbound.grant) ? call.message : refuseCapabilities(call.message, refused);
+  const kinds = (['elicitation', 'sampling', 'roots'] as const).filter((kind) => !allows(settings, kind));
+  // Tasks that a client runs are no kind that passes; the name stands in `initialize` alone (2025-11-25).
+  const refused = message.method === 'initialize' ? [...kinds, 'tasks'] : kinds;
+  return isGatehouse(call.inbound.grant) ? message : refuseCapabilities(message, refused);
+}
+
+/** How many answers of a retry went on, and how many answered nothing that was asked. */
+function retryDetail({ answers, dropped }: Exclude<Opened, { refused: string }>): Record<string, number> {
+  return { answers, dropped };
 }
 
 async function deny(
@@ -332,7 +379,11 @@ function denialAnswer(
 ): Uint8Array {
   const { grant } = call.inbound;
   const name = call.message.name ?? '';
-  if (decision.concealed) return unknownTool(id, name);
+  if (decision.concealed) {
+    return call.message.method === 'tools/call'
+      ? unknownTool(id, name)
+      : errorAnswer(id, CODE.invalidParams, UNKNOWN_TASK);
+  }
   const view = decisionView(decision, requestId, grant.policyName, grant.policyVersion);
   return call.message.method === 'tools/call'
     ? deniedCall(id, decision.reason, view, call.modern)
@@ -348,7 +399,8 @@ function unavailable(call: CallState, message: string): void {
 /** A client's answer to a request of the server: it goes where the question came from, or nowhere. */
 async function answerServerRequest(call: CallState): Promise<void> {
   const { gate, inbound, client, message } = call;
-  const opened = openAnswer(gate.serverRequests, call.session, message);
+  const answer = openAnswer(gate.serverRequests, call.session, message);
+  const opened = answer === undefined ? undefined : openAnswered(gate, call, answer);
   if (opened === undefined) {
     await recordRefusal(gate, inbound, call.requestId, '(unasked answer)', 'An answer to nothing that was asked.', {});
     client.accepted();
@@ -380,23 +432,42 @@ async function answerServerRequest(call: CallState): Promise<void> {
   }
 }
 
-/** A server that refuses to take an answer may not keep a connection for it. */
-const ANSWER_TIMEOUT_MS = 10_000;
+/** A server that refuses to take a message of the gateway may not keep a connection for it. */
+const OWN_TIMEOUT_MS = 10_000;
+
+/** A message that the gateway itself writes, with the record that it makes. */
+interface OwnMessage {
+  body: Uint8Array;
+  session: string | undefined;
+  lane: string;
+  version: string | undefined;
+  decision: DecisionRecord;
+}
+
+/** The gateway's own answer to a request of an upstream that its settings do not let through. */
+export function answerUpstream(gate: Gate, entry: ServerEntry, answer: Omit<OwnMessage, 'decision'>): Promise<void> {
+  return sendOwn(gate, entry, { ...answer, decision: { outcome: 'refuse', rule: '(server request)' } });
+}
 
 /**
- * The gateway's own answer to a request of an upstream that its settings do not let through. It passes the same log.
+ * Tells a child that nobody waits for a request any more. Over HTTP the end of the stream says it.
+ * @param id raw, as the child knows it
  */
-export async function answerUpstream(
-  gate: Gate,
-  entry: ServerEntry,
-  answer: { body: Uint8Array; session: string | undefined; lane: string; version: string | undefined },
-): Promise<void> {
-  const message = readMessage(answer.body);
+export function cancelUpstream(gate: Gate, entry: ServerEntry, { id, lane }: { id: string; lane: string }) {
+  const text = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`;
+  const body = new TextEncoder().encode(text);
+  const decision = { outcome: 'allow', rule: '(cancelled)' };
+  return sendOwn(gate, entry, { body, session: undefined, lane, version: undefined, decision });
+}
+
+/** The gateway's own messages pass the same reader, the same log and the same transport (P1). */
+async function sendOwn(gate: Gate, entry: ServerEntry, own: OwnMessage): Promise<void> {
+  const message = readMessage(own.body);
   if (!message.ok) return;
-  const inbound: Inbound = { grant: gatehouseGrant(entry), body: answer.body, headers: { params: {} }, source: '' };
+  const inbound: Inbound = { grant: gatehouseGrant(entry), body: own.body, headers: { params: {} }, source: '' };
   const requestId = gate.newRequestId();
   await gate.audit.append(
-    { ...baseRecord(inbound, requestId), kind: 'decision', decision: { outcome: 'refuse', rule: '(server request)' } },
+    { ...baseRecord(inbound, requestId), kind: 'decision', ...methodOf(message), decision: own.decision },
     'process',
   );
   let timer: NodeJS.Timeout | undefined;
@@ -408,11 +479,12 @@ export async function answerUpstream(
   const exchange = transportOf(gate, entry).send(
     {
       message,
-      headers: answer.version === undefined ? {} : { 'mcp-protocol-version': answer.version },
-      session: answer.session,
-      lane: answer.lane,
+      headers: own.version === undefined ? {} : { 'mcp-protocol-version': own.version },
+      session: own.session,
+      lane: own.lane,
+      own: true,
     },
     { onHandedOver() {}, onHead() {}, onMessage: () => true, onEvent: () => true, onEnd: end, onFailure: end },
   );
-  if (!over) timer = setTimeout(() => exchange.abort(), ANSWER_TIMEOUT_MS).unref();
+  if (!over) timer = setTimeout(() => exchange.abort(), OWN_TIMEOUT_MS).unref();
 }

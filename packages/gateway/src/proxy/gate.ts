@@ -16,8 +16,10 @@ import type { Upstream } from '../upstreams/upstream.ts';
 import type { RepeatedDenials } from './denials.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 import type { ServerRequestIds } from './inbound.ts';
+import type { RequestStates } from './request-state.ts';
 import type { SeenDefinitions } from './seen.ts';
 import type { Sessions } from './sessions.ts';
+import type { Tasks } from './tasks.ts';
 
 export interface Gate {
   readonly directory: Directory;
@@ -27,6 +29,8 @@ export interface Gate {
   /** Addresses for the messages of clients of HTTP+SSE. */
   readonly sseAddresses: Sessions;
   readonly serverRequests: ServerRequestIds;
+  readonly requestStates: RequestStates;
+  readonly tasks: Tasks;
   readonly seen: SeenDefinitions;
   readonly denials: RepeatedDenials;
   readonly metrics: Metrics;
@@ -43,6 +47,8 @@ export interface Gate {
     entry: ServerEntry,
     answer: { body: Uint8Array; session: string | undefined; lane: string; version: string | undefined },
   ): void;
+  /** Tells a child that nobody waits for a request any more. @param cancelled the id raw, as the child knows it */
+  cancelUpstream(entry: ServerEntry, cancelled: { id: string; lane: string }): void;
   /** The server says that its tools changed: they are read again, behind the call. */
   toolsChanged(slug: string): void;
 }

@@ -8,6 +8,7 @@ import {
   MODERN_VERSION,
   readString,
   type Span,
+  taskIdAt,
 } from '@gatehouse/wire';
 import type { ServedTool } from '../model.ts';
 import type { ProtocolHeaders } from './exchange.ts';
@@ -58,12 +59,15 @@ export function protocolHeaders(request: IncomingMessage): ProtocolHeaders {
  * The same headers on their way upstream; the session id is not among them, for the upstream has its own. What repeats
  * the body goes on only where it was checked against it: a server that routes by such a header would run another call.
  * @param checked the message of revision 2026-07-28 that passed `headerMismatch`
+ * @param taskId as the upstream knows it, where the message names a task
  */
-export function forwardedHeaders(headers: ProtocolHeaders, checked?: Message): Record<string, string> {
+export function forwardedHeaders(headers: ProtocolHeaders, checked?: Message, taskId?: string): Record<string, string> {
   const out: Record<string, string> = checked === undefined ? {} : { ...headers.params };
   if (headers.version !== undefined) out['mcp-protocol-version'] = headers.version;
   if (checked !== undefined && headers.method !== undefined) out['mcp-method'] = headers.method;
-  if (headers.name !== undefined && (checked?.name ?? checked?.uri) !== undefined) out['mcp-name'] = headers.name;
+  if (checked !== undefined && headers.name !== undefined && taskId !== undefined)
+    out['mcp-name'] = encodeHeader(taskId);
+  else if (headers.name !== undefined && (checked?.name ?? checked?.uri) !== undefined) out['mcp-name'] = headers.name;
   if (headers.lastEventId !== undefined) out['last-event-id'] = headers.lastEventId;
   return out;
 }
@@ -114,6 +118,12 @@ export function headerMismatch(message: Message, headers: ProtocolHeaders): stri
   if (named !== undefined && (headers.name === undefined || decodeHeader(headers.name) !== named)) {
     return 'the header Mcp-Name is missing or is not the name in the body';
   }
+  // The tasks extension has its clients send it; before it was written down, some did not.
+  const task = taskIdAt(message, 'own');
+  if (task !== undefined && headers.name !== undefined && message.bytes[task.start] === 0x22) {
+    if (decodeHeader(headers.name) !== readString(message.bytes, task))
+      return 'the header Mcp-Name is not the task in the body';
+  }
   return undefined;
 }
 
@@ -157,6 +167,11 @@ const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 function decodeHeader(value: string): string {
   const match = SENTINEL.exec(value);
   return match?.[1] === undefined ? value : Buffer.from(match[1], 'base64').toString('utf8');
+}
+
+function encodeHeader(value: string): string {
+  const plain = /^[!-~]+$/.test(value) && !SENTINEL.test(value);
+  return plain ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
 }
 
 export function rawSpan(message: Message, span: Span): Uint8Array {

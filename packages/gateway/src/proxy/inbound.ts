@@ -127,7 +127,7 @@ const KIND_WORDS: Readonly<Record<string, string>> = {
  * @returns what is asked for and may not pass; undefined: everything may
  */
 export function refusedInput(settings: ServerSettings, reply: Reply): string | undefined {
-  const asked = reply.resultMembers?.get('inputRequests');
+  const asked = (reply.kind === 'response' ? reply.resultMembers : reply.params)?.get('inputRequests');
   if (asked === undefined) return undefined;
   // Read by its last key or its first: which of two a client takes cannot be known.
   if (reply.bytes[asked.start] !== 0x7b || checkValue(reply.bytes, asked) !== undefined) return 'something unreadable';

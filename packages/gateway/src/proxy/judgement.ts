@@ -7,6 +7,7 @@ import {
   judgePrompt,
   judgeResource,
   judgeResourceTemplate,
+  judgeWithoutArguments,
 } from '@gatehouse/policy';
 import {
   type ClientMethod,
@@ -14,6 +15,7 @@ import {
   type JsonValue,
   type Message,
   objectMembers,
+  type Reply,
   readArguments,
   readString,
   readValue,
@@ -21,6 +23,7 @@ import {
 import type { GrantEntry, ServedTool } from '../model.ts';
 import { isGatehouse } from './gate.ts';
 import type { Session } from './sessions.ts';
+import type { KnownTask } from './tasks.ts';
 
 export interface Judgement {
   decision: Decision;
@@ -41,6 +44,15 @@ export function callerOf(grant: GrantEntry, session: Session | undefined): Calle
   return { ...grant.caller, session: session.id, ...(session.client === undefined ? {} : { client: session.client }) };
 }
 
+/** What a message is judged with, besides itself. */
+export interface JudgedWith {
+  rule: ClientMethod | undefined;
+  /** The task that it is about. */
+  task: KnownTask | undefined;
+  session: Session | undefined;
+  now: number;
+}
+
 /**
  * Any exception on the way is a denial with its own record (P5).
  * @param onFault gets it, for the program log
@@ -48,26 +60,18 @@ export function callerOf(grant: GrantEntry, session: Session | undefined): Calle
 export function judgeMessage(
   grant: GrantEntry,
   message: Message,
-  rule: ClientMethod | undefined,
-  session: Session | undefined,
-  now: number,
+  judgedWith: JudgedWith,
   onFault: (error: unknown) => void,
 ): Judgement {
   try {
-    return judgement(grant, message, rule, session, now);
+    return judgement(grant, message, judgedWith);
   } catch (error) {
     onFault(error);
     return { decision: denial('(internal error)', 'The call could not be judged, so it was not made.'), read: true };
   }
 }
 
-function judgement(
-  grant: GrantEntry,
-  message: Message,
-  rule: ClientMethod | undefined,
-  session: Session | undefined,
-  now: number,
-): Judgement {
+function judgement(grant: GrantEntry, message: Message, { rule, task, session, now }: JudgedWith): Judgement {
   const method = message.method ?? '';
   if (rule === undefined) {
     // A vendor method that the server's settings list: it may do anything.
@@ -84,6 +88,7 @@ function judgement(
   if (method === 'tools/call') return judgeTool(grant, message, context);
   if (method === 'subscriptions/listen') return judgeSubscription(grant, message, context);
   if (grant.policy === undefined) return { decision: NO_POLICY, read: true };
+  if (method.startsWith('tasks/')) return judgeTask(grant, method, task, context);
   const subject = subjectOf(message);
   if (subject === undefined) {
     return { decision: denial('(arguments)', `${method} does not say what it is about.`), read: true };
@@ -94,14 +99,26 @@ function judgement(
 
 function judgeTool(grant: GrantEntry, message: Message, context: JudgeContext): Judgement {
   const name = message.name ?? '';
-  if (message.params?.has('task') === true) {
-    const reason = 'Task-augmented calls do not pass this gateway; call the tool without "task".';
-    return { decision: denial('(task)', reason), toolName: name, read: true };
-  }
   const tool = grant.entry.tools.get(name);
   const { value: args, plain } = readArguments(message);
   const decision = judge(grant.policy, grant.entry.tools, { tool: name, arguments: args, plain }, context);
   const judgement: Judgement = { decision, toolName: name, arguments: args, read: tool?.class === 'read' };
+  if (tool !== undefined) judgement.tool = tool;
+  return judgement;
+}
+
+/** A task is its tool's: whoever may not call that any more may not read on either, but may end what it began. */
+function judgeTask(grant: GrantEntry, method: string, task: KnownTask | undefined, context: JudgeContext): Judgement {
+  // A list is cut to what is the grant's; an id that does not open is refused as unknown.
+  if (task === undefined) return { decision: ALLOWED, read: true };
+  const tool = grant.entry.tools.get(task.tool);
+  const denied =
+    method === 'tasks/cancel' ? undefined : judgeWithoutArguments(grant.policy, grant.entry.tools, task.tool, context);
+  const judgement: Judgement = {
+    decision: denied ?? ALLOWED,
+    toolName: task.tool,
+    read: method !== 'tasks/cancel' && tool?.class === 'read',
+  };
   if (tool !== undefined) judgement.tool = tool;
   return judgement;
 }
@@ -127,6 +144,14 @@ function judgeSubscription(grant: GrantEntry, message: Message, context: JudgeCo
     if (decision.outcome === 'deny') return { decision, read: true };
   }
   return { decision: ALLOWED, read: true };
+}
+
+/** Whether the client may read what `notifications/resources/updated` names, and so may hear of it (spec: policy §8). */
+export function mayWatch(grant: GrantEntry, notification: Reply, session: Session | undefined, now: number): boolean {
+  const span = notification.params?.get('uri');
+  if (span === undefined || notification.bytes[span.start] !== 0x22) return false;
+  const uri = readString(notification.bytes, span);
+  return judgeResource(grant.policy, uri, { caller: callerOf(grant, session), now }).outcome === 'allow';
 }
 
 interface Subject {

@@ -13,14 +13,19 @@ import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
 import { freeSlots, releaseReservation } from './gate.ts';
 import { admit, refusedInput } from './inbound.ts';
+import { mayWatch } from './judgement.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
 import type { Session } from './sessions.ts';
+import { sealAnswer, sealNotice } from './task-messages.ts';
+import type { KnownTask } from './tasks.ts';
 
 export interface RelayOptions {
   /** An outcome is recorded beside the intent. */
   acts: boolean;
   receipt: Receipt | undefined;
+  /** The task that the message is about. */
+  task?: KnownTask | undefined;
   /** Milliseconds since 1970; undefined: as long as the stream lives. */
   deadline: number | undefined;
   /** The answer to nothing: a stream that the client opened (GET). */
@@ -45,6 +50,8 @@ export class Relay implements UpstreamSink {
   #stream = false;
   #session: Session | undefined;
   #startedAt = 0;
+  /** The call made a task, which holds its slots (spec: policy §5). */
+  #runsOn = false;
   #refusals = 0;
   #held = false;
   #linger: NodeJS.Timeout | undefined;
@@ -64,7 +71,7 @@ export class Relay implements UpstreamSink {
     if (this.#options.deadline !== undefined) {
       this.#timer = setTimeout(() => {
         if (this.#done) return;
-        exchange.abort();
+        this.#giveUp(exchange);
         this.#over = true;
         this.#fail('The server did not answer before the deadline of the call.', 504, this.#unanswered());
       }, this.#options.deadline - gate.clock());
@@ -73,13 +80,26 @@ export class Relay implements UpstreamSink {
       if (this.#done) return;
       // Revision 2026-07-28: leaving cancels. Before it, a client may come back for the answer, so the call goes on.
       if (modern || this.#options.listening === true) {
-        exchange.abort();
+        this.#giveUp(exchange);
         this.#finish(this.#unanswered(), {}, 'The client left before the answer.');
       } else {
         // Whoever would have read on is gone, and with it the `drain` that an upstream held back waits for.
         exchange.resume();
       }
     });
+  }
+
+  /** Nobody waits for the answer any more: a child that other calls share has to be told. */
+  #giveUp(exchange: UpstreamExchange): void {
+    exchange.abort();
+    const { gate, inbound, lane, message } = this.#call;
+    if (exchange.sharedId === undefined || !this.#handedOver || message.method === 'initialize') return;
+    try {
+      gate.cancelUpstream(inbound.grant.entry, { id: exchange.sharedId, lane });
+    } catch (error) {
+      // The call ends all the same.
+      gate.metrics.fault(error);
+    }
   }
 
   /** An exception on the way: the exchange is over, the call is answered, and nothing goes on (P5). */
@@ -162,9 +182,24 @@ export class Relay implements UpstreamSink {
     const answers = reply.kind === 'response' && id !== undefined && reply.idKey === message.idKey;
     // A request that was refused as a whole is answered without its id, with the status saying so.
     const refused = reply.kind === 'response' && reply.idSpan === undefined && this.#status >= 400;
-    if (answers || (refused && meta === undefined)) return this.#listed(reply, (out) => this.#answer(reply, out, meta));
+    if (answers || (refused && meta === undefined)) {
+      const sealed = this.#sealed(reply);
+      return sealed === undefined || this.#listed(sealed, (out) => this.#answer(sealed, out, meta));
+    }
     if (carriesList(reply)) return this.#listed(reply, () => undefined);
     return this.#admit(reply, meta ?? {});
+  }
+
+  /** What a client carries for the gateway leaves it sealed; undefined: the answer was refused. */
+  #sealed(reply: Reply): Reply | undefined {
+    const { gate, inbound, message } = this.#call;
+    const tasks = sealAnswer(gate, this.#call, reply, this.#options);
+    if (tasks !== undefined && 'failed' in tasks) {
+      this.#abortAndFail(`The server’s reply was refused: ${tasks.failed}.`);
+      return undefined;
+    }
+    this.#runsOn = tasks?.running === true;
+    return gate.requestStates.seal(inbound.grant, message, tasks?.reply ?? reply);
   }
 
   #event(meta: EventMeta): boolean {
@@ -248,7 +283,7 @@ export class Relay implements UpstreamSink {
 
   #answer(reply: Reply, bytes: Uint8Array, meta: EventMeta | undefined): void {
     const { client, message } = this.#call;
-    this.#over = true;
+    this.#over = !this.#runsOn;
     if (this.#status === 401 || this.#status === 403) {
       // The client's own token is good; a 401 would make it throw that away.
       this.#fail('The server did not accept the credentials that the gateway has for it.', 502, 'error');
@@ -274,14 +309,25 @@ export class Relay implements UpstreamSink {
     this.#linger.unref();
   }
 
-  #admit(reply: Reply, meta: EventMeta): boolean {
+  #admit(message: Reply, meta: EventMeta): boolean {
     const { gate, inbound, client } = this.#call;
     const { settings, slug } = inbound.grant.entry.server;
+    const reply = sealNotice(gate, this.#call, message);
+    if (reply === undefined || (reply.kind === 'notification' && refusedInput(settings, reply) !== undefined)) {
+      // A request about a task that is not this client's is a request that it does not take.
+      if (message.kind === 'request') this.#refuse(message);
+      return true;
+    }
     const admission = admit(gate.serverRequests, settings, this.#session, reply);
     if (admission.action === 'drop') return true;
     if (admission.action === 'refuse') {
       this.#refuse(reply);
       return true;
+    }
+    if (reply.method === 'notifications/resources/updated') {
+      // The stream may be older than the policy that holds now.
+      const grant = gate.directory.grant(inbound.grant.id);
+      if (grant === undefined || !mayWatch(grant, reply, this.#session, gate.clock())) return true;
     }
     if (admission.toolsChanged) gate.toolsChanged(slug);
     return this.#readyFor(client.send(admission.bytes, meta));

@@ -128,9 +128,11 @@ export class Sessions {
   }
 }
 
-/** AES-256-GCM with a random nonce, in base64url: for what a client keeps for the gateway. */
-export function sealBytes(key: KeyObject, plain: Uint8Array, aad: Buffer): string {
-  const nonce = randomBytes(NONCE);
+/**
+ * AES-256-GCM in base64url: for what a client keeps for the gateway.
+ * @param nonce never the same for two texts; default: random
+ */
+export function sealBytes(key: KeyObject, plain: Uint8Array, aad: Buffer, nonce = randomBytes(NONCE)): string {
   const cipher = createCipheriv('aes-256-gcm', key, nonce);
   cipher.setAAD(aad);
   return Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64url');

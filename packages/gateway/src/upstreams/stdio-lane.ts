@@ -1,12 +1,14 @@
 // One child of a stdio server, or one stream of an HTTP+SSE server: one per session, or per grant where the protocol has
 // no sessions. It is shared by whatever calls are under way in its lane, so ids and progress tokens are mapped on the way.
 import {
+  META,
   type Message,
   readReply,
   readString,
   replaceCancelledId,
   replaceId,
   replaceProgressToken,
+  replaceSubscriptionId,
   type Span,
 } from '@gatehouse/wire';
 import type { ServerEntry } from '../model.ts';
@@ -112,7 +114,7 @@ export class Lane {
     if (outgoing.message.kind === 'request') {
       key = this.#nextId++;
       bytes = this.#mapRequest(outgoing.message, key, sink);
-    } else if (outgoing.message.method === 'notifications/cancelled') {
+    } else if (outgoing.message.method === 'notifications/cancelled' && outgoing.own !== true) {
       const mapped = this.#mapCancelled(outgoing.message);
       if (mapped === undefined) {
         // The call is over: its child has nothing to cancel.
@@ -146,6 +148,7 @@ export class Lane {
     if (this.#waiting !== undefined) this.#waiting.push(write);
     else queueMicrotask(write);
     return {
+      ...(key === undefined ? {} : { sharedId: String(key) }),
       resume: () => this.#peer?.resume(),
       abort: () => {
         if (key !== undefined) this.#pending.delete(key);
@@ -246,7 +249,9 @@ export class Lane {
       pending.posted?.settle();
       this.#report(true);
       this.#touch();
-      pending.sink.onMessage(replaceId(reply, pending.id).bytes, undefined);
+      const answer = replaceId(reply, pending.id);
+      const tagged = answer.resultMeta?.has(META.subscriptionId) === true;
+      pending.sink.onMessage((tagged ? replaceSubscriptionId(answer, pending.id) : answer).bytes, undefined);
       pending.sink.onEnd();
       return;
     }
@@ -255,6 +260,13 @@ export class Lane {
       const pending = span === undefined ? undefined : this.#pending.get(Number(text(reply, span)));
       if (pending?.progressToken === undefined) return;
       this.#deliver(pending.sink, replaceProgressToken(reply, pending.progressToken).bytes);
+      return;
+    }
+    const subscription = reply.meta?.get(META.subscriptionId);
+    if (subscription !== undefined) {
+      // It belongs to the one request that opened the subscription, or to nobody.
+      const pending = this.#pending.get(Number(text(reply, subscription)));
+      if (pending !== undefined) this.#deliver(pending.sink, replaceSubscriptionId(reply, pending.id).bytes);
       return;
     }
     const related = this.#listener ?? [...this.#pending.values()].at(-1)?.sink;

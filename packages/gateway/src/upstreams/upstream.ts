@@ -50,6 +50,8 @@ export interface UpstreamSink {
 
 /** One exchange under way. */
 export interface UpstreamExchange {
+  /** Raw id under which a shared child knows the request; absent where leaving the exchange is the cancellation. */
+  readonly sharedId?: string;
   resume(): void;
   /** Gives up; no sink method is called afterwards. */
   abort(): void;
@@ -81,6 +83,8 @@ export interface OutgoingMessage {
   session: string | undefined;
   /** Which child or stream speaks for this message (stdio and HTTP+SSE): the session's, or the grant's. */
   lane: string;
+  /** The gateway wrote it, with ids as the upstream knows them. */
+  own?: true;
 }
 
 export interface Upstream {
