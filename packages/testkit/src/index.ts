@@ -1,3 +1,13 @@
+export {
+  type Checks,
+  checkClient,
+  checkServer,
+  FIXTURE_CLIENT,
+  FIXTURE_MAIN,
+  REQUIREMENTS,
+  type Requirements,
+  scoredScenarios,
+} from './conformance.ts';
 export { inspectorMain } from './inspector.ts';
 export {
   type CommandOptions,
@@ -12,3 +22,4 @@ export {
 } from './launch.ts';
 export { type RecordedRequest, RecordingUpstream, type RecordingUpstreamOptions } from './recording-upstream.ts';
 export { citedRequirements, type Requirement, readRequirements, refusedRequirements } from './requirements.ts';
+export { startTokenRelay, type TokenRelay } from './token-relay.ts';

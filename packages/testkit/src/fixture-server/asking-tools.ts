@@ -4,8 +4,15 @@ import { type FixtureTool, text } from './tool.ts';
 
 type Form = ElicitRequestFormParams['requestedSchema'];
 
+/**
+ * On the stream of the call: `elicitInput` and `requestSampling` of the SDK use the one of the session, and are lost where
+ * the client has not opened it yet.
+ */
 async function ask(ctx: ServerContext, message: string, requestedSchema: Form): Promise<string> {
-  const { action, content } = await ctx.mcpReq.elicitInput({ message, requestedSchema });
+  const { action, content } = await ctx.mcpReq.send({
+    method: 'elicitation/create',
+    params: { message, requestedSchema },
+  });
   return `action=${action}, content=${JSON.stringify(content ?? {})}`;
 }
 
@@ -71,11 +78,14 @@ export const ASKING_TOOLS: readonly FixtureTool[] = [
     description: 'Asks the model of the client',
     inputSchema: { type: 'object', properties: { prompt: { type: 'string' } }, required: ['prompt'] },
     run: async (args, ctx) => {
-      const { content } = await ctx.mcpReq.requestSampling({
-        messages: [{ role: 'user', content: { type: 'text', text: String(args.prompt) } }],
-        maxTokens: 100,
+      const { content } = await ctx.mcpReq.send({
+        method: 'sampling/createMessage',
+        params: {
+          messages: [{ role: 'user', content: { type: 'text', text: String(args.prompt) } }],
+          maxTokens: 100,
+        },
       });
-      return text(`LLM response: ${'text' in content ? content.text : JSON.stringify(content)}`);
+      return text(`LLM response: ${JSON.stringify(content)}`);
     },
   },
   {
