@@ -19,6 +19,8 @@ export interface RelayOptions {
   deadline: number | undefined;
   /** The answer to nothing: a stream that the client opened (GET). */
   listening?: boolean;
+  /** The stream goes on where one broke that was opened by a call, so that the answer to that call may come on it. */
+  resumed?: boolean;
 }
 
 /** Requests of a server that one exchange may have refused: each costs a record and a message, and a server may never tire. */
@@ -41,6 +43,8 @@ export class Relay implements UpstreamSink {
   #startedAt = 0;
   #refusals = 0;
   #held = false;
+  /** The upstream gave its events ids, so that a client can ask for what followed the last one. */
+  #resumable = false;
   #linger: NodeJS.Timeout | undefined;
   /** While a list waits for its definitions to be stored, what follows waits behind it, in order. */
   #queue: (() => void)[] | undefined;
@@ -143,6 +147,7 @@ export class Relay implements UpstreamSink {
     }
     // A redirect is not followed, whatever it says besides (spec: gateway §7).
     if (this.#done || isRedirect(this.#status)) return true;
+    this.#resumable ||= meta?.id !== undefined;
     const reply = readReply(bytes);
     if (!reply.ok) {
       // A refusal may be explained in any format: its status says it, and is answered at its end.
@@ -157,8 +162,19 @@ export class Relay implements UpstreamSink {
     // A request that was refused as a whole is answered without its id, with the status saying so.
     const refused = reply.kind === 'response' && reply.idSpan === undefined && this.#status >= 400;
     if (answers || (refused && meta === undefined)) return this.#listed(reply, (out) => this.#answer(reply, out, meta));
+    if (reply.kind === 'response' && this.#options.resumed === true) return this.#late(reply, meta ?? {});
     if (carriesList(reply)) return this.#listed(reply, () => undefined);
     return this.#admit(reply, meta ?? {});
+  }
+
+  /** The answer to a call whose own stream ended before it: the call was judged, recorded and charged where it began. */
+  #late(reply: Reply, meta: EventMeta): boolean {
+    if (refusedInput(this.#call.inbound.grant.entry.server.settings, reply) !== undefined) return true;
+    let ready = true;
+    const passed = this.#listed(reply, (bytes) => {
+      ready = this.#readyFor(this.#call.client.send(bytes, meta));
+    });
+    return passed && ready;
   }
 
   #event(meta: EventMeta): boolean {
@@ -166,6 +182,7 @@ export class Relay implements UpstreamSink {
       this.#queue.push(() => this.onEvent(meta));
       return false;
     }
+    this.#resumable ||= meta.id !== undefined;
     return this.#done || this.#readyFor(this.#call.client.event(meta));
   }
 
@@ -201,6 +218,10 @@ export class Relay implements UpstreamSink {
       // The upstream ended the session: the client opens a new one on this status.
       this.#finish('error', { status: 404 });
       client.answer(404, errorAnswer(id, -32001, 'The session has ended. Send initialize to open a new one.'));
+    } else if (this.#stream && this.#resumable && !this.#call.modern) {
+      // No error in the place of the answer: the client comes back for it with the id of the last event (2025-11-25).
+      this.#finish('unknown', { status: this.#status }, 'The server ended the stream before the answer.');
+      client.end(200);
     } else if (isRedirect(this.#status)) {
       this.#fail('The server answered with a redirect, which is not followed.', 502, 'error');
     } else {
@@ -246,7 +267,8 @@ export class Relay implements UpstreamSink {
     const isError = reply.resultMembers?.get('isError');
     if (isError !== undefined) result.isError = reply.bytes[isError.start] === 0x74;
     this.#finish(code !== undefined || result.isError === true ? 'error' : 'allow', result);
-    client.answer(this.#clientStatus(), bytes, meta);
+    const status = child && this.#call.modern ? statusOf(result.errorCode) : this.#clientStatus();
+    client.answer(status, bytes, meta);
     if (meta === undefined) return;
     this.#linger = setTimeout(() => this.#exchange?.abort(), LINGER_MS);
     this.#linger.unref();
@@ -377,6 +399,13 @@ export class Relay implements UpstreamSink {
       gate.metrics.fault(error);
     }
   }
+}
+
+/** A child gives no status, and revision 2026-07-28 wants one beside these errors. */
+function statusOf(code: number | undefined): number {
+  if (code === CODE.methodNotFound) return 404;
+  const refused = code === CODE.headerMismatch || code === CODE.missingCapability || code === CODE.unsupportedVersion;
+  return refused ? 400 : 200;
 }
 
 function isRedirect(status: number): boolean {

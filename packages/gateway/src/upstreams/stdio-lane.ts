@@ -2,12 +2,14 @@
 // calls are under way in its lane, so ids and progress tokens are mapped on the way.
 import { flattenNewlines, StdioChild, type StdioChildOptions } from '@gatehouse/net';
 import {
+  META,
   type Message,
   readReply,
   readString,
   replaceCancelledId,
   replaceId,
   replaceProgressToken,
+  replaceSubscriptionId,
   type Span,
 } from '@gatehouse/wire';
 import type { ServerEntry } from '../model.ts';
@@ -240,7 +242,9 @@ export class Lane {
       this.#pending.delete(key);
       this.#report(true);
       this.#touch();
-      pending.sink.onMessage(replaceId(reply, pending.id).bytes, undefined);
+      const answer = replaceId(reply, pending.id);
+      const subscribed = reply.resultMeta?.has(META.subscriptionId) === true;
+      pending.sink.onMessage((subscribed ? replaceSubscriptionId(answer, pending.id) : answer).bytes, undefined);
       pending.sink.onEnd();
       return;
     }
@@ -249,6 +253,13 @@ export class Lane {
       const pending = span === undefined ? undefined : this.#pending.get(Number(text(reply, span)));
       if (pending?.progressToken === undefined) return;
       this.#deliver(pending.sink, replaceProgressToken(reply, pending.progressToken).bytes);
+      return;
+    }
+    const subscription = reply.meta?.get(META.subscriptionId);
+    if (subscription !== undefined) {
+      // The id of the request that subscribed, which its client chose (revision 2026-07-28).
+      const pending = this.#pending.get(Number(text(reply, subscription)));
+      if (pending !== undefined) this.#deliver(pending.sink, replaceSubscriptionId(reply, pending.id).bytes);
       return;
     }
     const related = this.#listener ?? [...this.#pending.values()].at(-1)?.sink;
