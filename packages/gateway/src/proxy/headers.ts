@@ -91,15 +91,15 @@ export function versionMismatch(
         }
       : { kind: 'version', detail: `The protocol version ${JSON.stringify(headers.version)} is not supported` };
   }
-  if (headers.version !== version) {
-    return {
-      kind: 'mismatch',
-      detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta',
-    };
-  }
+  const mismatch = {
+    kind: 'mismatch' as const,
+    detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta',
+  };
+  if (headers.version !== undefined && headers.version !== version) return mismatch;
   if (version !== MODERN_VERSION) {
     return { kind: 'version', detail: `The protocol version ${JSON.stringify(version)} is not supported` };
   }
+  if (headers.version === undefined) return mismatch;
   if (headers.session !== undefined) {
     return { kind: 'mismatch', detail: `Revision ${MODERN_VERSION} has no sessions; leave Mcp-Session-Id out` };
   }
