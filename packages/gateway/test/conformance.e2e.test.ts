@@ -35,7 +35,9 @@ describe('the fixture server', () => {
   beforeAll(async () => {
     const fixture = await startPrinting([FIXTURE_MAIN, 'http']);
     child = fixture.child;
-    const command = { command: process.execPath, args: [FIXTURE_MAIN, 'stdio'], environment: {} };
+    // A child is started for each session: most of its start is reading its own sources.
+    const environment = { NODE_COMPILE_CACHE: sandbox.path('compiled') };
+    const command = { command: process.execPath, args: [FIXTURE_MAIN, 'stdio'], environment };
     urls = {
       http: await gateway.open({ kind: 'http', url: fixture.url }),
       stdio: await gateway.open({ kind: 'stdio', ...command }),
