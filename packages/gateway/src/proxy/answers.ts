@@ -16,7 +16,6 @@ export const CODE = {
   unavailable: -32012,
   /** Revision 2026-07-28. */
   headerMismatch: -32020,
-  missingCapability: -32021,
   unsupportedVersion: -32022,
 } as const;
 

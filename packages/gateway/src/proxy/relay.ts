@@ -401,10 +401,13 @@ export class Relay implements UpstreamSink {
   }
 }
 
+/** Of a server alone: the client did not declare what the request needs. */
+const MISSING_CAPABILITY = -32021;
+
 /** A child gives no status, and revision 2026-07-28 wants one beside these errors. */
 function statusOf(code: number | undefined): number {
   if (code === CODE.methodNotFound) return 404;
-  const refused = code === CODE.headerMismatch || code === CODE.missingCapability || code === CODE.unsupportedVersion;
+  const refused = code === CODE.headerMismatch || code === MISSING_CAPABILITY || code === CODE.unsupportedVersion;
   return refused ? 400 : 200;
 }
 
