@@ -14,7 +14,7 @@ export default defineConfig({
           isolate: false,
           testTimeout: isLong ? 3_600_000 : 10_000,
           include: ['packages/*/src/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'bench/src/**/*.test.ts'],
-          exclude: ['**/node_modules/**', '**/*.e2e.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.e2e.test.ts', '**/*.long.test.ts'],
         },
       },
       {
@@ -27,6 +27,16 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        // Minutes of real processes: `npm run test:long` alone.
+        test: {
+          name: 'long',
+          include: ['packages/*/test/**/*.long.test.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
           fileParallelism: false,
         },
       },

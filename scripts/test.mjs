@@ -81,6 +81,7 @@ step('lint (biome)', join(bin, 'biome'), ['check', '.']);
 step('types (tsc)', join(bin, 'tsc'), ['--noEmit']);
 vitest('unit tests', 'unit');
 vitest('end-to-end tests', 'e2e');
+if (long) vitest('long tests', 'long');
 
 rmSync(home, { recursive: true, force: true });
 for (const check of [...missing, ...notRun]) console.log(`NOT RUN: ${check}`);

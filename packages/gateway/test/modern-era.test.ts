@@ -58,6 +58,9 @@ describe('the stateless revision', () => {
     ['a session', { ...right, 'mcp-session-id': 'gs1_x' }, {}],
     ['another argument in the header', { ...right, 'mcp-param-region': 'eu' }, { region: 'us' }],
     ['an argument without its header', right, { region: 'us' }],
+    ['another version in the body', { ...right, 'mcp-protocol-version': '2025-11-25' }, {}],
+    ['an argument in base64 without its padding', { ...right, 'mcp-param-region': '=?base64?dXM?=' }, { region: 'us' }],
+    ['an argument in base64 with spare bits', { ...right, 'mcp-param-region': '=?base64?dXN=?=' }, { region: 'us' }],
     ['a name in base64 that is another one', { ...right, 'mcp-name': '=?base64?Z2V0X2I=?=' }, {}],
   ])('[GW-HEADERS] refuses %s', async (_name, headers, args) => {
     upstream.forget();
@@ -83,10 +86,27 @@ describe('the stateless revision', () => {
       JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta: meta } }),
     );
     expect([unknown.status, unknown.message?.error?.code]).toEqual([400, -32022]);
+    expect(unknown.message?.error?.data).toEqual({ supported: ['2026-07-28'], requested: '2031-01-01' });
     const mixed = await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {
       'mcp-protocol-version': '2026-07-28',
     });
-    expect(mixed.status).toBe(400);
+    expect([mixed.status, mixed.message?.error?.code]).toEqual([400, -32602]);
+    const told = await client.post('{"jsonrpc":"2.0","id":1,"method":"tools/list"}', {
+      'mcp-protocol-version': '2031-01-01',
+    });
+    expect(told.message?.error).toMatchObject({ code: -32022, data: { requested: '2031-01-01' } });
+  });
+
+  it.each([
+    ['initialize', { capabilities: {} }],
+    ['ping', {}],
+    ['resources/subscribe', { uri: 'a://b' }],
+    ['resources/subscribe', {}],
+  ])('[GW-METHODS, GW-ERAS] answers %s %j with 404: this revision does not have it', async (method, params) => {
+    upstream.forget();
+    const { status, message } = await send(method, params, { ...right, 'mcp-method': method });
+    expect([status, message?.error?.code]).toEqual([404, -32601]);
+    expect(upstream.requests).toHaveLength(0);
   });
 
   it.each(['initialize', 'ping', 'logging/setLevel', 'resources/subscribe', 'resources/unsubscribe', 'tasks/list'])(

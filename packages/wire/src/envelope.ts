@@ -137,7 +137,10 @@ export function readMessage(bytes: Uint8Array, options: ReadOptions = {}): Messa
         return fail('bad_arguments', argumentsSpan, describe('params.arguments', argumentsSpan, 'an object'));
     }
   }
-  if (known?.named !== undefined) {
+  // What the message's own era does not have is no such method, whatever it is about.
+  const version = known?.eras === 'legacy' ? meta?.get(META.protocolVersion) : undefined;
+  const outOfEra = version !== undefined && bytes[version.start] === 0x22;
+  if (known?.named !== undefined && !outOfEra) {
     const span = params?.get(known.named);
     const text = span === undefined || bytes[span.start] !== 0x22 ? undefined : readString(bytes, span);
     const at = span ?? paramsSpan ?? root.get('method')!;

@@ -9,6 +9,7 @@ import {
   readReply,
   readString,
   readValue,
+  type Span,
 } from '@gatehouse/wire';
 import { GatehouseError } from '../errors.ts';
 import type { ServerEntry } from '../model.ts';
@@ -76,22 +77,39 @@ class Conversation {
     this.#version = version;
   }
 
-  /** `initialize` first: there are old servers that a `server/discover` ends; a server of the new revision refuses it. */
+  /**
+   * Over HTTP a server is asked for the new revision first, as clients do; one that does not know it refuses, and is
+   * initialised. To a child the other way round: there are old ones that a `server/discover` ends.
+   */
   async begin(): Promise<void> {
+    const http = this.#entry.server.transport.kind === 'http';
+    if (http && (await this.#discover())) return;
     const reply = await this.#send('initialize', {
       protocolVersion: LEGACY_VERSIONS.at(-1),
       capabilities: {},
       clientInfo: { name: 'gatehouse', version: this.#version },
     });
     if (reply.result === undefined) {
-      this.#modern = true;
-      await this.request('server/discover', {});
+      if (http || !(await this.#discover())) {
+        throw unreachable(this.#entry, `initialize failed: ${errorText(reply)}`);
+      }
       return;
     }
     const protocol = reply.resultMembers?.get('protocolVersion');
     if (protocol !== undefined && reply.bytes[protocol.start] === 0x22)
       this.#protocol = readString(reply.bytes, protocol);
     await this.#send('notifications/initialized', undefined);
+  }
+
+  /** Whether the server speaks the new revision; from then on so does this. */
+  async #discover(): Promise<boolean> {
+    this.#modern = true;
+    let reply = await this.#send('server/discover', {});
+    // Revision 2026-07-28: a refusal that names a version that is spoken here asks for that one.
+    if (namesModern(reply, reply.errorMembers?.get('data'), 'supported'))
+      reply = await this.#send('server/discover', {});
+    this.#modern = namesModern(reply, reply.result, 'supportedVersions');
+    return this.#modern;
   }
 
   /** @throws GatehouseError when the answer is an error */
@@ -185,6 +203,12 @@ class MemoryExchange implements ClientExchange {
   }
   onClose(): void {}
   onDrain(): void {}
+}
+
+function namesModern(reply: Reply, place: Span | undefined, member: string): boolean {
+  const value = place === undefined ? undefined : readValue(reply.bytes, place);
+  const versions = (value as Readonly<Record<string, unknown>> | null | undefined)?.[member];
+  return Array.isArray(versions) && versions.includes(MODERN_VERSION);
 }
 
 function errorText(reply: Reply): string {

@@ -4,6 +4,8 @@ import { type Decision, limitDenial } from '@gatehouse/policy';
 import {
   CLIENT_METHODS,
   type ClientMethod,
+  LEGACY_VERSIONS,
+  META,
   type Message,
   MODERN_VERSION,
   readMessage,
@@ -86,7 +88,7 @@ export async function handle(gate: Gate, inbound: Inbound, client: ClientExchang
     const place = locate(gate, inbound, message);
     if ('refused' in place) {
       await recordRefusal(gate, inbound, requestId, place.rule, place.refused, methodOf(message));
-      client.answer(place.status, errorAnswer(id, place.code, place.refused));
+      client.answer(place.status, errorAnswer(id, place.code, place.refused, place.data));
       return;
     }
     const call: CallState = { gate, inbound, client, requestId, message, id, ...place };
@@ -286,25 +288,31 @@ function locate(
   message: Message,
 ):
   | { modern: boolean; session: Session | undefined; lane: string }
-  | { refused: string; rule: string; status: number; code: number } {
+  | { refused: string; rule: string; status: number; code: number; data?: unknown } {
   const { grant, headers } = inbound;
   const version = protocolVersionOf(message);
   const modern = version !== undefined;
   if (inbound.stdio === undefined) {
     const problem = versionMismatch(headers, version);
     if (problem !== undefined) {
-      const code = problem.kind === 'version' ? CODE.unsupportedVersion : CODE.headerMismatch;
-      return { refused: `${problem.detail}.`, rule: '(headers)', status: 400, code };
+      const refusal = { refused: `${problem.detail}.`, rule: '(headers)', status: 400 };
+      if (problem.kind === 'version') return { ...refusal, ...unsupported(version ?? headers.version ?? '', modern) };
+      return { ...refusal, code: problem.kind === 'meta' ? CODE.invalidParams : CODE.headerMismatch };
     }
   } else if (modern && version !== MODERN_VERSION) {
     return {
       refused: `The protocol version ${version} is not supported.`,
       rule: '(headers)',
       status: 400,
-      code: CODE.unsupportedVersion,
+      ...unsupported(version, modern),
     };
   }
   const child = hasLanes(grant.entry);
+  // A child knows no status codes: what HTTP wants of a request is checked for it here.
+  if (modern && child && inbound.stdio === undefined && lacksCapabilities(message)) {
+    const refused = `params._meta has no ${META.clientCapabilities}.`;
+    return { refused, rule: '(headers)', status: 400, code: CODE.invalidParams };
+  }
   if (modern) return { modern, session: undefined, lane: `grant:${grant.id}` };
   if (message.method === 'initialize') {
     // A child counts as its grant's (upstreams/stdio.ts); other lanes only have to be told apart.
@@ -333,6 +341,17 @@ function locate(
     };
   }
   return { modern, session, lane: session.lane };
+}
+
+/** What revision 2026-07-28 says of a version that is not spoken: those that are, and the one that was asked for. */
+function unsupported(requested: string, modern: boolean): { code: number; data: unknown } {
+  const supported = modern ? [MODERN_VERSION] : [...LEGACY_VERSIONS, MODERN_VERSION];
+  return { code: CODE.unsupportedVersion, data: { supported, requested: clipped(requested) } };
+}
+
+function lacksCapabilities(message: Message): boolean {
+  const declared = message.meta?.get(META.clientCapabilities);
+  return message.kind === 'request' && (declared === undefined || message.bytes[declared.start] !== 0x7b);
 }
 
 function mismatchOf(call: CallState, judgement: Judgement): string | undefined {

@@ -84,26 +84,26 @@ const KNOWN_VERSIONS: ReadonlySet<string> = new Set(LEGACY_VERSIONS);
 export function versionMismatch(
   headers: ProtocolHeaders,
   version: string | undefined,
-): { kind: 'mismatch' | 'version'; detail: string } | undefined {
+): { kind: 'mismatch' | 'version' | 'meta'; detail: string } | undefined {
   if (version === undefined) {
     // Legacy clients may leave the header out, or send the version that was negotiated.
     if (headers.version === undefined || KNOWN_VERSIONS.has(headers.version)) return undefined;
     return headers.version === MODERN_VERSION
       ? {
-          kind: 'mismatch',
+          kind: 'meta',
           detail: `The header MCP-Protocol-Version is ${MODERN_VERSION}, but params._meta has no version`,
         }
       : { kind: 'version', detail: `The protocol version ${JSON.stringify(headers.version)} is not supported` };
   }
+  const mismatch = {
+    kind: 'mismatch' as const,
+    detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta',
+  };
+  if (headers.version !== undefined && headers.version !== version) return mismatch;
   if (version !== MODERN_VERSION) {
     return { kind: 'version', detail: `The protocol version ${JSON.stringify(version)} is not supported` };
   }
-  if (headers.version !== version) {
-    return {
-      kind: 'mismatch',
-      detail: 'The header MCP-Protocol-Version is missing or is not the version in params._meta',
-    };
-  }
+  if (headers.version === undefined) return mismatch;
   if (headers.session !== undefined) {
     return { kind: 'mismatch', detail: `Revision ${MODERN_VERSION} has no sessions; leave Mcp-Session-Id out` };
   }
@@ -138,7 +138,8 @@ export function paramMismatch(
     const value = (args as Record<string, unknown> | undefined)?.[property];
     const expected = value === undefined || value === null ? undefined : plain(value);
     const actual = given === undefined ? undefined : decodeHeader(given);
-    if (actual !== expected) return `the header ${header} does not carry the argument ${property}`;
+    const unreadable = given !== undefined && actual === undefined;
+    if (unreadable || actual !== expected) return `the header ${header} does not carry the argument ${property}`;
   }
   return undefined;
 }
@@ -163,10 +164,15 @@ function declaredHeaders(schema: unknown): Map<string, string> {
 
 const SENTINEL = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/;
 
-/** Values that are not plain visible ASCII travel in base64 (revision 2026-07-28, SEP-2243). */
-function decodeHeader(value: string): string {
-  const match = SENTINEL.exec(value);
-  return match?.[1] === undefined ? value : Buffer.from(match[1], 'base64').toString('utf8');
+/**
+ * Values that are not plain visible ASCII travel in base64 (revision 2026-07-28, SEP-2243). What is not written as an
+ * encoder writes it (padding, spare bits) stands for nothing: decoders differ on it.
+ */
+function decodeHeader(value: string): string | undefined {
+  const encoded = SENTINEL.exec(value)?.[1];
+  if (encoded === undefined) return value;
+  const bytes = Buffer.from(encoded, 'base64');
+  return bytes.toString('base64') === encoded ? bytes.toString('utf8') : undefined;
 }
 
 function encodeHeader(value: string): string {

@@ -30,10 +30,14 @@ export interface RelayOptions {
   deadline: number | undefined;
   /** The answer to nothing: a stream that the client opened (GET). */
   listening?: boolean;
+  /** The stream goes on where one broke that was opened by a call, so that the answer to that call may come on it. */
+  resumed?: boolean;
 }
 
 /** Requests of a server that one exchange may have refused: each costs a record and a message, and a server may never tire. */
 const MAX_REFUSALS = 64;
+/** Members of a result that reach the client sealed to the call. */
+const BOUND = ['task', 'taskId', 'tasks', 'requestState', 'inputRequests', 'resultType'] as const;
 /** How long a stream may stay open after the answer that it was opened for, so that a server can end it in order. */
 const LINGER_MS = 1_000;
 
@@ -54,6 +58,8 @@ export class Relay implements UpstreamSink {
   #runsOn = false;
   #refusals = 0;
   #held = false;
+  /** The upstream gave its events ids, so that a client can ask for what followed the last one. */
+  #resumable = false;
   #linger: NodeJS.Timeout | undefined;
   /** While a list waits for its definitions to be stored, what follows waits behind it, in order. */
   #queue: (() => void)[] | undefined;
@@ -169,6 +175,7 @@ export class Relay implements UpstreamSink {
     }
     // A redirect is not followed, whatever it says besides (spec: gateway §7).
     if (this.#done || isRedirect(this.#status)) return true;
+    this.#resumable ||= meta?.id !== undefined;
     const reply = readReply(bytes);
     if (!reply.ok) {
       // A refusal may be explained in any format: its status says it, and is answered at its end.
@@ -186,6 +193,7 @@ export class Relay implements UpstreamSink {
       const sealed = this.#sealed(reply);
       return sealed === undefined || this.#listed(sealed, (out) => this.#answer(sealed, out, meta));
     }
+    if (reply.kind === 'response' && this.#options.resumed === true) return this.#late(reply, meta ?? {});
     if (carriesList(reply)) return this.#listed(reply, () => undefined);
     return this.#admit(reply, meta ?? {});
   }
@@ -202,11 +210,24 @@ export class Relay implements UpstreamSink {
     return gate.requestStates.seal(inbound.grant, message, tasks?.reply ?? reply);
   }
 
+  /** The answer to a call whose own stream ended before it: the call was judged, recorded and charged where it began. */
+  #late(reply: Reply, meta: EventMeta): boolean {
+    if (refusedInput(this.#call.inbound.grant.entry.server.settings, reply) !== undefined) return true;
+    // What would have to be sealed to its call cannot be: nobody knows any more which call it was.
+    if (BOUND.some((name) => reply.resultMembers?.has(name) === true)) return true;
+    let ready = true;
+    const passed = this.#listed(reply, (bytes) => {
+      ready = this.#readyFor(this.#call.client.send(bytes, meta));
+    });
+    return passed && ready;
+  }
+
   #event(meta: EventMeta): boolean {
     if (this.#queue !== undefined) {
       this.#queue.push(() => this.onEvent(meta));
       return false;
     }
+    this.#resumable ||= meta.id !== undefined;
     return this.#done || this.#readyFor(this.#call.client.event(meta));
   }
 
@@ -248,6 +269,10 @@ export class Relay implements UpstreamSink {
         502,
         'error',
       );
+    } else if (this.#stream && this.#resumable && !this.#call.modern) {
+      // No error in the place of the answer: the client comes back for it with the id of the last event (2025-11-25).
+      this.#finish('unknown', { status: this.#status }, 'The server ended the stream before the answer.');
+      client.end(200);
     } else if (isRedirect(this.#status)) {
       this.#fail('The server answered with a redirect, which is not followed.', 502, 'error');
     } else {
@@ -290,8 +315,8 @@ export class Relay implements UpstreamSink {
       return;
     }
     // A child or a stream has no session ids of its own; the gateway's id names it.
-    if (hasLanes(this.#call.inbound.grant.entry) && message.method === 'initialize' && reply.result !== undefined)
-      this.#openSession(undefined);
+    const child = hasLanes(this.#call.inbound.grant.entry);
+    if (child && message.method === 'initialize' && reply.result !== undefined) this.#openSession(undefined);
     const refused = refusedInput(this.#call.inbound.grant.entry.server.settings, reply);
     if (refused !== undefined) {
       this.#abortAndFail(`The server’s result asks the client for ${refused}, which its settings do not let through.`);
@@ -303,7 +328,8 @@ export class Relay implements UpstreamSink {
     const isError = reply.resultMembers?.get('isError');
     if (isError !== undefined) result.isError = reply.bytes[isError.start] === 0x74;
     this.#finish(code !== undefined || result.isError === true ? 'error' : 'allow', result);
-    client.answer(this.#clientStatus(), bytes, meta);
+    const status = child && this.#call.modern ? statusOf(result.errorCode) : this.#clientStatus();
+    client.answer(status, bytes, meta);
     if (meta === undefined) return;
     this.#linger = setTimeout(() => this.#exchange?.abort(), LINGER_MS);
     this.#linger.unref();
@@ -445,6 +471,16 @@ export class Relay implements UpstreamSink {
       gate.metrics.fault(error);
     }
   }
+}
+
+/** Of a server alone: the client did not declare what the request needs. */
+const MISSING_CAPABILITY = -32021;
+
+/** A child gives no status, and revision 2026-07-28 wants one beside these errors. */
+function statusOf(code: number | undefined): number {
+  if (code === CODE.methodNotFound) return 404;
+  const refused = code === CODE.headerMismatch || code === MISSING_CAPABILITY || code === CODE.unsupportedVersion;
+  return refused ? 400 : 200;
 }
 
 function isRedirect(status: number): boolean {

@@ -50,7 +50,8 @@ export async function openStream(gate: Gate, inbound: Inbound, client: ClientExc
     session,
     lane,
   };
-  const relay = new Relay(call, { acts: false, receipt: undefined, deadline: undefined, listening: true });
+  const resumed = session !== undefined && inbound.headers.lastEventId !== undefined;
+  const relay = new Relay(call, { acts: false, receipt: undefined, deadline: undefined, listening: true, resumed });
   try {
     relay.start(
       transportOf(gate, inbound.grant.entry).listen(session?.upstream, lane, forwardedHeaders(inbound.headers), relay),

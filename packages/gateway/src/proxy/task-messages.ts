@@ -1,4 +1,5 @@
 // The ids of tasks in messages of both directions, and what messages say of tasks (spec: gateway §4, streams).
+
 import { judgeWithoutArguments } from '@gatehouse/policy';
 import {
   arrayItems,
@@ -16,6 +17,7 @@ import {
   watchedTasks,
 } from '@gatehouse/wire';
 import type { Receipt } from '../limits/counters.ts';
+import { hasLanes } from '../upstreams/upstream.ts';
 import type { CallState } from './call.ts';
 import { freeSlots, type Gate } from './gate.ts';
 import { refusedInput } from './inbound.ts';
@@ -36,7 +38,7 @@ const FORGOTTEN =
 
 export function scopeOf(call: Pick<CallState, 'inbound' | 'lane'>): TaskScope {
   const { grant } = call.inbound;
-  return { grant, lane: grant.entry.server.transport.kind === 'stdio' ? call.lane : '' };
+  return { grant, lane: hasLanes(grant.entry) ? call.lane : '' };
 }
 
 /**
