@@ -37,7 +37,8 @@ process.stdin.on('data', (chunk) => {
 process.stdin.on('end', () => process.exit(0));
 `;
 
-const META = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}';
+const META =
+  '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}';
 
 describe('stdio lanes', () => {
   let harness: Harness;
@@ -204,7 +205,11 @@ describe('stdio lanes', () => {
     });
     const reader = response.body?.getReader();
     let seen = '';
-    while (!seen.includes('acknowledged')) seen += Buffer.from((await reader?.read())?.value ?? []).toString();
+    while (!seen.includes('acknowledged')) {
+      const piece = await reader?.read();
+      expect(piece?.done, seen).toBe(false);
+      seen += Buffer.from(piece?.value ?? []).toString();
+    }
     expect(seen).toContain('"io.modelcontextprotocol/subscriptionId":"mine"');
     leaving.abort();
     await until(

@@ -208,7 +208,11 @@ describe('questions that belong to a task', () => {
     });
     const reader = response.body?.getReader();
     let seen = '';
-    while (!seen.includes('about task-1')) seen += Buffer.from((await reader?.read())?.value ?? []).toString();
+    while (!seen.includes('about task-1')) {
+      const piece = await reader?.read();
+      expect(piece?.done, seen).toBe(false);
+      seen += Buffer.from(piece?.value ?? []).toString();
+    }
     expect(seen).not.toContain('about task-2');
     const asked = JSON.parse(/data: (.*elicitation.*)/.exec(seen)?.[1] ?? '') as { id: string; params: unknown };
     expect(asked.params).toMatchObject({ _meta: { [RELATED]: { taskId: mine } } });
