@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // `unit` is what runs in seconds with nothing but Node; `e2e` starts real processes.
@@ -6,6 +7,8 @@ const isLong = process.env.FC_RUNS !== undefined;
 
 export default defineConfig({
   test: {
+    // Much of the time is waiting, so that two cores serve two workers, and not one as by default.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         test: {
