@@ -10,13 +10,17 @@ import { intent, outcome, testFolder, testLog } from './testing.ts';
 function faulty(): {
   fs: Partial<SegmentFiles>;
   fault: { write?: number | 'throw'; sync?: boolean; create?: boolean; size?: boolean; truncate?: boolean };
+  closedTwice: number[];
 } {
+  const open = new Set<number>();
+  const twice: number[] = [];
   const fault: { write?: number | 'throw'; sync?: boolean; create?: boolean; size?: boolean; truncate?: boolean } = {};
   const fail = (what: boolean | undefined, message: string): void => {
     if (what) throw Object.assign(new Error(message), { code: 'EIO' });
   };
   return {
     fault,
+    closedTwice: twice,
     fs: {
       write(fd, data) {
         fail(fault.write === 'throw', 'ENOSPC: no space left on device');
@@ -29,7 +33,19 @@ function faulty(): {
       },
       create(path) {
         fail(fault.create, 'EROFS: read-only file system');
-        return nodeFiles.create(path);
+        const fd = nodeFiles.create(path);
+        open.add(fd);
+        return fd;
+      },
+      reopen(path) {
+        const fd = nodeFiles.reopen(path);
+        open.add(fd);
+        return fd;
+      },
+      // A number that is closed twice may be another file's, or a connection's, the second time.
+      close(fd) {
+        if (!open.delete(fd)) twice.push(fd);
+        nodeFiles.close(fd);
       },
       size(fd) {
         fail(fault.size, 'EIO: stat');
@@ -107,7 +123,7 @@ describe('a log that cannot be written', () => {
   });
 
   it('[P3] a failed sync refuses all who waited for it, and closes the segment', async () => {
-    const { fs, fault } = faulty();
+    const { fs, fault, closedTwice } = faulty();
     const { log, dir, tick } = await testLog({ fs });
     fault.sync = true;
     const waiting = [log.append(intent('a'), 'power'), log.append(intent('b'), 'power')];
@@ -123,6 +139,7 @@ describe('a log that cannot be written', () => {
     const numbers = stored(dir).map(({ seq }) => seq);
     expect(numbers).toEqual(numbers.map((_, i) => i + 1));
     expect(await log.verify()).toMatchObject({ ok: true, unproven: 0 });
+    expect(closedTwice).toEqual([]);
   });
 
   it('keeps outcomes while it cannot write, and stores them first', async () => {

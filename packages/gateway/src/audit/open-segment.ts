@@ -41,6 +41,7 @@ export class OpenSegment {
   #waiting: Entry[] = [];
   #retired: boolean = false;
   #held: boolean = false;
+  #closed: boolean = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -140,7 +141,9 @@ export class OpenSegment {
 
   #closeWhenDone(): void {
     // A descriptor closed under a running sync could be given to another file meanwhile.
-    if (!this.#retired || this.#held || this.#syncing) return;
+    if (!this.#retired || this.#held || this.#syncing || this.#closed) return;
+    // Once: the number may be another file's, or a connection's, by the next time.
+    this.#closed = true;
     try {
       this.#files.close(this.fd);
     } catch {
