@@ -27,6 +27,7 @@ import { answerUpstream, cancelUpstream } from './proxy/call.ts';
 import { RepeatedDenials } from './proxy/denials.ts';
 import type { Gate } from './proxy/gate.ts';
 import { ServerRequestIds } from './proxy/inbound.ts';
+import { ListChanges } from './proxy/list-changes.ts';
 import { RequestStates } from './proxy/request-state.ts';
 import { SeenDefinitions } from './proxy/seen.ts';
 import { Sessions } from './proxy/sessions.ts';
@@ -242,6 +243,7 @@ function assemble({
     tasks: new Tasks(keys),
     requestStates: new RequestStates(keys, clock),
     seen,
+    listChanges: new ListChanges(directory, clock, (error) => metrics.fault(error)),
     denials: new RepeatedDenials(audit, randomUUID, clock),
     metrics,
     clock,
@@ -284,6 +286,7 @@ function assemble({
   );
   directory.onChange(() => {
     upstreams.keep(new Set([...directory.servers()].map((entry) => entry.server.id)));
+    gate.listChanges.changed();
   });
 
   let addresses: Addresses | undefined;

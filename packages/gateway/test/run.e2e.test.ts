@@ -1,5 +1,5 @@
 // `gatehouse run` over starts: what the first one accepts, what a later one denies, and how a person accepts anew.
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -82,6 +82,42 @@ describe('gatehouse run', () => {
     expect(anew.said).toBe('Accepted anew: get_a.');
     expect(anew.answer).toContain('done');
     expect(await run(wider)).toMatchObject({ said: '' });
+  });
+
+  it('[GW-RUN, GW-LISTCHANGED] tells its client when a policy that is read again changes its tools', async () => {
+    const policyFile = join(data, 'policy.json');
+    writeFileSync(policyFile, '{"version":"1","default":"allow"}');
+    const [stdin, stdout] = [new PassThrough(), new PassThrough()];
+    const { settings } = loadSettings({ env: {}, flags: { data } });
+    const ended = runStdio({
+      settings,
+      env: { GATEHOUSE_SECRET_KEY: SECRET_KEY },
+      watch: true,
+      policyFile,
+      command: process.execPath,
+      args: ['-e', SERVER.replace('{ tools: {} }', '{ tools: { listChanged: true } }')],
+      environment: { SCHEMA: '{}' },
+      stdin,
+      stdout,
+      say: () => {},
+      stop: new Promise(() => {}),
+    });
+    let out = '';
+    stdout.on('data', (chunk: Buffer) => {
+      out += chunk.toString('utf8');
+    });
+    const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'x', version: '1' } };
+    stdin.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params })}\n`);
+    await expect.poll(() => out, { timeout: 20_000 }).toContain('"id":1');
+    stdin.write('{"jsonrpc":"2.0","id":2,"method":"tools/list"}\n');
+    await expect.poll(() => out, { timeout: 20_000 }).toContain('get_a');
+    writeFileSync(policyFile, '{"version":"1","default":"allow","hide":["get_a"]}');
+    await expect
+      .poll(() => out, { timeout: 20_000 })
+      .toContain('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}\n');
+    stdin.end();
+    expect(await ended).toBe(0);
+    expect(out.split('list_changed')).toHaveLength(2);
   });
 
   it('[AUD-HEADS-OUT] sends its heads out, too, and keeps its reserve beside its log', async () => {

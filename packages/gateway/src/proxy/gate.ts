@@ -16,6 +16,7 @@ import type { Upstream } from '../upstreams/upstream.ts';
 import type { RepeatedDenials } from './denials.ts';
 import type { ProtocolHeaders } from './exchange.ts';
 import type { ServerRequestIds } from './inbound.ts';
+import type { ListChanges } from './list-changes.ts';
 import type { RequestStates } from './request-state.ts';
 import type { SeenDefinitions } from './seen.ts';
 import type { Sessions } from './sessions.ts';
@@ -32,6 +33,7 @@ export interface Gate {
   readonly requestStates: RequestStates;
   readonly tasks: Tasks;
   readonly seen: SeenDefinitions;
+  readonly listChanges: ListChanges;
   readonly denials: RepeatedDenials;
   readonly metrics: Metrics;
   readonly clock: () => number;

@@ -11,9 +11,10 @@ import {
 } from '../upstreams/upstream.ts';
 import { CODE, errorAnswer } from './answers.ts';
 import type { CallState } from './call.ts';
-import { freeSlots, releaseReservation } from './gate.ts';
+import { freeSlots, isGatehouse, releaseReservation } from './gate.ts';
 import { admit, refusedInput } from './inbound.ts';
 import { mayWatch } from './judgement.ts';
+import { type ListKind, listChanged, subscribedKinds } from './list-changes.ts';
 import { carriesList, type Filtered, filterLists } from './lists.ts';
 import { outcomeRecord } from './records.ts';
 import type { Session } from './sessions.ts';
@@ -63,6 +64,8 @@ export class Relay implements UpstreamSink {
   #linger: NodeJS.Timeout | undefined;
   /** While a list waits for its definitions to be stored, what follows waits behind it, in order. */
   #queue: (() => void)[] | undefined;
+  /** Ends the watch for changed lists, of which a stream without an answer is told. */
+  #unwatch: (() => void) | undefined;
 
   constructor(call: CallState, options: RelayOptions) {
     this.#call = call;
@@ -166,6 +169,32 @@ export class Relay implements UpstreamSink {
     // The session stands in the head of the reply to `initialize`, before anything of the reply is known.
     if (session !== undefined && status < 300 && this.#call.message.method === 'initialize') this.#openSession(session);
     if (stream && status < 300) this.#call.client.openStream();
+    if (stream && status < 300 && this.#options.listening === true) {
+      const { gate, inbound, session } = this.#call;
+      this.#watchLists(() => gate.listChanges.declared(session?.id ?? inbound.grant.id), undefined);
+    }
+  }
+
+  /** @param subscription raw id of the request that asked for the notifications (2026-07-28) */
+  #watchLists(kinds: () => ReadonlySet<ListKind>, subscription: Uint8Array | undefined): void {
+    const { gate, inbound, session } = this.#call;
+    const tell = (kind: ListKind): void => {
+      if (this.#queue !== undefined) this.#queue.push(() => tell(kind));
+      else if (!this.#done) this.#readyFor(this.#call.client.send(listChanged(kind, subscription), {}));
+    };
+    this.#unwatch?.();
+    this.#unwatch = gate.listChanges.watch({ grant: inbound.grant.id, session: session?.id, kinds, tell });
+  }
+
+  /** The server says which notifications it will send: what it leaves out, it has not. */
+  #acknowledged(reply: Reply): void {
+    const { id, message } = this.#call;
+    if (message.method !== 'subscriptions/listen' || id === undefined) return;
+    const asked = message.params?.get('notifications');
+    const granted = reply.params?.get('notifications');
+    if (asked === undefined || granted === undefined) return;
+    const kinds = subscribedKinds(readValue(message.bytes, asked), readValue(reply.bytes, granted));
+    if (kinds.size > 0) this.#watchLists(() => kinds, id);
   }
 
   #message(bytes: Uint8Array, meta: EventMeta | undefined): boolean {
@@ -316,7 +345,11 @@ export class Relay implements UpstreamSink {
     }
     // A child or a stream has no session ids of its own; the gateway's id names it.
     const child = hasLanes(this.#call.inbound.grant.entry);
-    if (child && message.method === 'initialize' && reply.result !== undefined) this.#openSession(undefined);
+    if (message.method === 'initialize' && reply.result !== undefined) {
+      if (child) this.#openSession(undefined);
+      const { gate, inbound } = this.#call;
+      if (!isGatehouse(inbound.grant)) gate.listChanges.declare(this.#session?.id ?? inbound.grant.id, reply);
+    }
     const refused = refusedInput(this.#call.inbound.grant.entry.server.settings, reply);
     if (refused !== undefined) {
       this.#abortAndFail(`The server’s result asks the client for ${refused}, which its settings do not let through.`);
@@ -356,6 +389,7 @@ export class Relay implements UpstreamSink {
       if (grant === undefined || !mayWatch(grant, reply, this.#session, gate.clock())) return true;
     }
     if (admission.toolsChanged) gate.toolsChanged(slug);
+    if (reply.method === 'notifications/subscriptions/acknowledged') this.#acknowledged(reply);
     return this.#readyFor(client.send(admission.bytes, meta));
   }
 
@@ -451,6 +485,7 @@ export class Relay implements UpstreamSink {
   /** The outcome stands in the log's queue before the answer goes out (spec: gateway §5). */
   #finish(outcome: string, result: ResultRecord, message?: string): void {
     this.#done = true;
+    this.#unwatch?.();
     clearTimeout(this.#timer);
     const { gate, inbound } = this.#call;
     const { receipt } = this.#options;

@@ -72,6 +72,7 @@ export async function endSession(gate: Gate, inbound: Inbound, client: ClientExc
     return;
   }
   gate.sessions.end(session);
+  gate.listChanges.forget(session.id);
   await transportOf(gate, inbound.grant.entry).endSession(session.upstream, session.lane);
   client.end(200);
 }

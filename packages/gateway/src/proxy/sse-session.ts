@@ -6,6 +6,7 @@ import { CODE, errorAnswer } from './answers.ts';
 import { handle } from './call.ts';
 import type { ClientExchange, ProtocolHeaders } from './exchange.ts';
 import type { Gate, Inbound } from './gate.ts';
+import { listChanged } from './list-changes.ts';
 import { recordRefusal } from './records.ts';
 import { endSession, openStream } from './session-requests.ts';
 import type { ClientStream } from './sse-sessions.ts';
@@ -34,6 +35,7 @@ export class SseSession {
   #session: string | undefined;
   #version: string | undefined;
   #listener: ServerMessages | undefined;
+  #unwatch: (() => void) | undefined;
 
   constructor(gate: Gate, opened: Inbound, stream: ClientStream) {
     this.#gate = gate;
@@ -106,6 +108,7 @@ export class SseSession {
     this.#session = id;
     this.#listener?.stop();
     this.#listener = undefined;
+    this.#unwatch?.();
     if (before !== undefined) void this.#endUpstream(before);
     // The client left while its `initialize` was under way.
     if (this.#closed) void this.#endUpstream(id);
@@ -126,6 +129,7 @@ export class SseSession {
   async closed(): Promise<void> {
     this.#closed = true;
     this.#listener?.stop();
+    this.#unwatch?.();
     const closers = [...this.#closers];
     this.#closers.clear();
     for (const listener of closers) listener();
@@ -149,7 +153,22 @@ export class SseSession {
         this.#gate.metrics.fault(error),
       );
     });
+    this.#watchLists();
     this.#listener.open();
+  }
+
+  /** A server may have no stream to fetch from, and the client has one all the same. */
+  #watchLists(): void {
+    const session = this.#session;
+    // Without a session, the stream that is fetched is watched, and nothing would tell that they are one.
+    if (session === undefined) return;
+    const { listChanges } = this.#gate;
+    this.#unwatch = listChanges.watch({
+      grant: this.#opened.grant.id,
+      session,
+      kinds: () => listChanges.declared(session),
+      tell: (kind) => this.write(listChanged(kind, undefined)),
+    });
   }
 
   /** Nothing of a POST counts but its version: what the session is stands in the address, and is checked. */
