@@ -97,7 +97,8 @@ describe('children of a server that several grants use', () => {
     const busy = all.map(async (client) => {
       while (!stop) {
         const { status, message } = await client.call('get_slow');
-        if (message?.error?.message.includes('another grant') || status === 404) return;
+        // What was not sent was not cut off: its child gave way between two calls.
+        if (status === 404 || /another grant|session has ended/.test(message?.error?.message ?? '')) return;
         statuses.push(status);
       }
     });
